@@ -1,0 +1,51 @@
+#include "aggregation/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "aggregation/float_environment.h"
+#include "privacy/fixed_point.h"
+
+namespace fedmesh::aggregation {
+namespace {
+
+[[gnu::noinline]] ColumnStatistics statistics_of(std::int64_t sum, std::int64_t sum_of_squares,
+                                                 const ColumnBounds& bounds, double records,
+                                                 double granule) {
+  const double m = std::clamp(static_cast<double>(sum) / records * granule, -1.0, 1.0);
+  const double square = static_cast<double>(sum_of_squares) / records * granule;
+  const double v = std::clamp(square - m * m, kVarianceFloor, 1.0);
+  const double half = (bounds.maximum - bounds.minimum) / 2;
+  const double middle = bounds.minimum + half;
+  return {std::clamp(middle + half * m, bounds.minimum, bounds.maximum), half * std::sqrt(v)};
+}
+
+}  // namespace
+
+Result<std::vector<ColumnStatistics>> column_statistics(std::span<const std::int64_t> sums,
+                                                        std::span<const ColumnBounds> bounds,
+                                                        std::uint64_t records,
+                                                        unsigned fraction_bits) {
+  if (sums.size() != 2 * bounds.size())
+    return invalid_argument(std::to_string(bounds.size()) +
+                            " columns need twice as many sums, not " + std::to_string(sums.size()));
+  if (records == 0 || records > std::uint64_t{1} << 53)
+    return invalid_argument("the number of records is between 1 and 2^53");
+  if (fraction_bits > privacy::kFractionBitsMax)
+    return invalid_argument("fraction_bits is at most 30");
+  for (std::size_t i = 0; i < bounds.size(); ++i)
+    if (!std::isfinite(bounds[i].maximum - bounds[i].minimum) ||
+        !(bounds[i].minimum < bounds[i].maximum))
+      return invalid_argument("column " + std::to_string(i) +
+                              " needs finite bounds, the minimum below the maximum");
+  const FloatEnvironment environment;
+  const double granule = 1.0 / static_cast<double>(std::uint64_t{1} << fraction_bits);
+  std::vector<ColumnStatistics> out;
+  for (std::size_t i = 0; i < bounds.size(); ++i)
+    out.push_back(statistics_of(sums[i], sums[bounds.size() + i], bounds[i],
+                                static_cast<double>(records), granule));
+  return out;
+}
+
+}  // namespace fedmesh::aggregation

@@ -1,0 +1,20 @@
+// A store for tests, the simulator and embedded runs: nothing survives the process.
+#pragma once
+
+#include <vector>
+
+#include "coordinator/ledger/store.h"
+
+namespace fedmesh::ledger {
+
+class MemoryStore final : public Store {
+ public:
+  Result<void> append(const CertifiedBlock& block) override;
+  Result<CertifiedBlock> get(Height height) const override;
+  Height head() const override { return {blocks_.size()}; }
+
+ private:
+  std::vector<CertifiedBlock> blocks_;
+};
+
+}  // namespace fedmesh::ledger

@@ -1,0 +1,88 @@
+#include "worker/consent.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/crypto/digest.h"
+
+namespace fedmesh::worker {
+namespace {
+
+std::string epsilon_text(std::int64_t nano) {
+  std::string digits = std::to_string(nano % 1'000'000'000);
+  digits.insert(0, 9 - digits.size(), '0');
+  const std::size_t end = digits.find_last_not_of('0');
+  std::string text = std::to_string(nano / 1'000'000'000);
+  if (end != std::string::npos) text += "." + digits.substr(0, end + 1);
+  return text;
+}
+
+template <class T>
+bool contains(const std::vector<T>& values, const T& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+Result<void> check_privacy(const ConsentPolicy& policy, const protocol::JobSpec& spec,
+                           std::int64_t spent_nano) {
+  const bool wanted =
+      policy.require_privacy || policy.max_epsilon_per_job_nano || policy.max_epsilon_nano;
+  if (!wanted) return {};
+  if (!spec.is_private())
+    return invalid_argument(
+        "the job releases sums without noise, and this worker asks for privacy");
+  const std::int64_t asked = spec.privacy.total.epsilon_nano;
+  if (policy.max_epsilon_per_job_nano && asked > *policy.max_epsilon_per_job_nano)
+    return exhausted("the job may spend epsilon " + epsilon_text(asked) +
+                     ", this worker allows a job " +
+                     epsilon_text(*policy.max_epsilon_per_job_nano));
+  if (policy.max_epsilon_nano &&
+      (spent_nano > *policy.max_epsilon_nano || asked > *policy.max_epsilon_nano - spent_nano))
+    return exhausted("the job may spend epsilon " + epsilon_text(asked) + ", earlier jobs have " +
+                     epsilon_text(spent_nano) + " of the " +
+                     epsilon_text(*policy.max_epsilon_nano) + " that this worker allows in all");
+  return {};
+}
+
+}  // namespace
+
+Result<void> ConsentPolicy::allow_submitter(const std::string& hex) {
+  const auto id = NodeId::from_hex(hex);
+  if (!id.ok())
+    return invalid_argument("'" + hex + "' is not a submitter: expected the 64 hex digits of a " +
+                            "node id or a public key");
+  submitters.push_back(*id);
+  return {};
+}
+
+Result<void> ConsentPolicy::allow_architecture(const std::string& name) {
+  using Kind = models::ArchitectureKind;
+  for (const Kind kind : {Kind::logistic, Kind::mlp, Kind::cnn}) {
+    if (name != models::to_string(kind)) continue;
+    architectures.push_back(kind);
+    return {};
+  }
+  return invalid_argument("'" + name + "' is not one of logistic, mlp, cnn");
+}
+
+Result<void> check(const ConsentPolicy& policy, const Capabilities& capabilities,
+                   const protocol::JobSpec& spec, const crypto::PublicKey& owner,
+                   std::int64_t spent_nano) {
+  const NodeId submitter = crypto::node_id_of(owner.view());
+  const NodeId as_key{owner.bytes};  // an entry may be a key as well as a node id
+  if (!policy.submitters.empty() && !contains(policy.submitters, submitter) &&
+      !contains(policy.submitters, as_key))
+    return unauthenticated("submitter " + submitter.short_hex() + " is not on this worker's list");
+  if (!policy.architectures.empty() && !contains(policy.architectures, spec.architecture.kind))
+    return invalid_argument("architecture " +
+                            std::string(models::to_string(spec.architecture.kind)) +
+                            " is not on this worker's list");
+  if (spec.requirements.memory_mb > capabilities.memory_mb)
+    return invalid_argument("the job asks for " + std::to_string(spec.requirements.memory_mb) +
+                            " MB of memory, this machine has " +
+                            std::to_string(capabilities.memory_mb));
+  if (spec.requirements.gpu && !capabilities.gpu)
+    return invalid_argument("the job asks for a GPU, this worker has none");
+  return check_privacy(policy, spec, spent_nano);
+}
+
+}  // namespace fedmesh::worker

@@ -1,0 +1,44 @@
+// The worker's own word: which jobs it takes part in, whatever the network admits. A refusal is
+// told to nobody else; the ledger sees a decline without a reason.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/crypto/keys.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "coordinator/protocol/job_spec.h"
+#include "models/data/architecture.h"
+
+namespace fedmesh::worker {
+
+// What this machine has. Of 0 MB nothing is known: every demand for memory is refused.
+struct Capabilities {
+  std::uint32_t memory_mb = 0;
+  bool gpu = false;
+};
+
+struct ConsentPolicy {
+  std::vector<NodeId> submitters;                       // none: whoever the network admits
+  std::vector<models::ArchitectureKind> architectures;  // none: every built-in one
+  bool require_privacy = false;                         // only jobs that release noisy sums
+  // Both imply require_privacy: a job without noise has no finite epsilon.
+  std::optional<std::int64_t> max_epsilon_per_job_nano;
+  std::optional<std::int64_t> max_epsilon_nano;  // over all jobs this worker ever consented to
+
+  // A submitter is a node id or a public key in hex; an architecture its name.
+  // invalid_argument says which entry, and what is allowed.
+  Result<void> allow_submitter(const std::string& hex);
+  Result<void> allow_architecture(const std::string& name);
+};
+
+// unauthenticated: the submitter; exhausted: epsilon; invalid_argument: anything else. The detail
+// is for the worker's owner. `spent_nano` is what earlier consents have granted.
+Result<void> check(const ConsentPolicy& policy, const Capabilities& capabilities,
+                   const protocol::JobSpec& spec, const crypto::PublicKey& owner,
+                   std::int64_t spent_nano);
+
+}  // namespace fedmesh::worker

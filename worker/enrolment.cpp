@@ -1,0 +1,104 @@
+// One answer per job: consent, a look at the data, then an enrolment or a decline.
+#include "models/data/commitment.h"
+#include "models/data/source.h"
+#include "worker/worker.h"
+
+namespace fedmesh::worker {
+namespace {
+
+constexpr int kDescribeAttempts = 3;
+
+}  // namespace
+
+void Worker::advance_enrolment(JobView& job) {
+  Enrolment& enrolment = job.enrolment;
+  if (enrolment.stage != Enrolment::Stage::undecided) return;
+  const auto consent =
+      check(config_.consent, config_.capabilities, *job.spec, job.state->owner, spent_nano());
+  if (!consent.ok()) return decline(job, consent.error().detail);
+  if (const auto data = data_for(job.spec->schema); !data.ok())
+    return decline(job, "this worker's data does not fit: " + data.error().detail);
+  trainer::DescribeTask task;
+  task.data.uri = config_.data_uri;
+  task.data.schema = job.spec->schema;
+  ++enrolment.attempts;
+  enrolment.task = run_task(trainer::TaskKind::describe, codec::encode(task));
+  enrolment.stage = Enrolment::Stage::describing;
+}
+
+void Worker::described(JobView& job, const trainer::Response& response) {
+  Enrolment& enrolment = job.enrolment;
+  if (!response.ok) {
+    // A trainer that crashed says nothing about the data.
+    if (enrolment.attempts < kDescribeAttempts && response.error.starts_with("unavailable")) {
+      enrolment.stage = Enrolment::Stage::undecided;
+      return note("trainer.failed", &job, "reading the data failed, again: " + response.error);
+    }
+    return decline(job, "the trainer cannot read the data: " + response.error);
+  }
+  const auto description = trainer::decode_task<trainer::DescribeResult>(response.body);
+  if (!description.ok() || description->schema_hash != job.spec->schema.hash())
+    return decline(job, "the trainer answered something else than was asked");
+  if (const auto root = compute_data_root(job); !root.ok())
+    return decline(job, root.error().detail);
+  const std::uint64_t rows = data_.rows();
+  if (rows == 0 || description->rows != rows)
+    return decline(job, "the data has " + std::to_string(rows) + " records here and " +
+                            std::to_string(description->rows) + " in the trainer");
+  protocol::Enrol enrol;
+  enrol.data_root = *job.data_root;
+  enrol.record_count = rows;
+  enrol.schema_hash = job.spec->schema.hash();
+  enrol.memory_mb = config_.capabilities.memory_mb;
+  enrol.gpu = config_.capabilities.gpu;
+  enrolment.stage = Enrolment::Stage::answered;
+  grant(job);
+  submit(ledger::RecordKind::enrol, job.id, codec::encode(enrol));
+  note("job.enrolled", &job, "enrolling with " + std::to_string(rows) + " records");
+}
+
+// The reason is for this worker's owner; the ledger sees that it declined and nothing else.
+void Worker::decline(JobView& job, const std::string& reason) {
+  job.enrolment.stage = Enrolment::Stage::answered;
+  submit(ledger::RecordKind::decline, job.id, codec::encode(protocol::Decline{true}));
+  note("job.declined", &job, "declined: " + reason);
+}
+
+// Jobs with one schema share the data set; of several schemas the last one used is kept.
+Result<const models::Dataset*> Worker::data_for(const models::Schema& schema) {
+  const Digest hash = schema.hash();
+  if (data_schema_ == hash) return &data_;
+  FM_TRY(const auto source, models::DataSource::parse(config_.data_uri));
+  FM_TRY(auto loaded, models::load(source, schema));
+  data_ = std::move(loaded);
+  data_schema_ = hash;
+  return &data_;
+}
+
+Result<void> Worker::compute_data_root(JobView& job) {
+  if (job.data_root) return {};
+  FM_TRY(const models::Dataset* data, data_for(job.spec->schema));
+  job.data_root = models::data_root(*data, job.id, data_secret_);
+  return {};
+}
+
+// What is granted counts from here on, whether or not the job spends it.
+void Worker::grant(const JobView& job) {
+  if (!job.spec->is_private()) return;
+  granted_[job.id] = job.spec->privacy.total.epsilon_nano;
+  persist_grants();
+}
+
+// An ended job has spent what its ledger state says; only then the rest is free again.
+void Worker::settle_grant(const JobView& job) {
+  const auto found = granted_.find(job.id);
+  if (found == granted_.end()) return;
+  std::int64_t spent = found->second;
+  if (const auto accountant = privacy::Accountant::from_state(job.state->privacy); accountant.ok())
+    spent = std::min(spent, accountant->epsilon_spent_nano());
+  granted_.erase(found);
+  ended_epsilon_nano_ += std::min(spent, INT64_MAX - ended_epsilon_nano_);
+  persist_grants();
+}
+
+}  // namespace fedmesh::worker

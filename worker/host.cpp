@@ -1,0 +1,372 @@
+#include "worker/host.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/event_log.h"
+#include "base/options.h"
+#include "base/random.h"
+#include "coordinator/ledger/genesis.h"
+#include "coordinator/protocol/messages.h"
+#include "models/data/source.h"
+#include "net/zmq_transport.h"
+#include "worker/items.h"
+#include "worker/trainer/supervisor.h"
+#include "worker/worker.h"
+
+namespace fedmesh::worker {
+namespace {
+
+void say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+// Turns SIGINT and SIGTERM into a flag and a wake-up of the transport. They are blocked in every
+// thread from before the first one is started, and taken by this one alone.
+class StopSignal {
+ public:
+  explicit StopSignal(net::Transport& transport) {
+    thread_ = std::thread([this, &transport] {
+      int signal = 0;
+      const sigset_t set = signals();
+      while (::sigwait(&set, &signal) != 0) {
+      }
+      requested_ = true;
+      transport.wake();
+    });
+  }
+  ~StopSignal() {
+    if (!requested_) ::pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+  static void block() {
+    const sigset_t set = signals();
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+  }
+  bool requested() const { return requested_; }
+
+ private:
+  static sigset_t signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+  }
+  std::atomic<bool> requested_{false};
+  std::thread thread_;
+};
+
+Capabilities capabilities_of(const HostConfig& config) {
+  Capabilities out;
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long page = ::sysconf(_SC_PAGE_SIZE);
+  if (pages > 0 && page > 0)
+    out.memory_mb = static_cast<std::uint32_t>(
+        static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) >> 20);
+  if (config.memory_mb > 0) out.memory_mb = std::min(out.memory_mb, config.memory_mb);
+  const bool driver = ::access("/dev/nvidiactl", F_OK) == 0;
+  out.gpu = driver && config.device != "cpu";
+  return out;
+}
+
+// Says why nobody answers, but not the same thing over and over.
+class DialReport {
+ public:
+  void failed(const net::DialFailed& event) {
+    if (event.reason == last_) return;
+    last_ = event.reason;
+    say("waiting for the coordinator at " + event.endpoint + ": " + event.reason +
+        (event.retry_in ? "; trying again" : ""));
+  }
+  void connected() { last_.clear(); }
+
+ private:
+  std::string last_;
+};
+
+// Which network: the file that was named, the one of earlier runs, or (on first use, unless pinned)
+// whatever the coordinator serves. The peer that told it is linked then.
+struct Network {
+  ledger::Genesis genesis;
+  std::optional<NodeId> linked;
+};
+
+Result<void> check_pin(const HostConfig& config, const ledger::Genesis& genesis,
+                       const std::string& where) {
+  const ChainId chain = ledger::chain_id(genesis);
+  if (config.chain && *config.chain != chain)
+    return invalid_argument(where + " is network " + chain.hex() + ", but --chain pins " +
+                            config.chain->hex());
+  return {};
+}
+
+Result<std::optional<ledger::Genesis>> known_network(const HostConfig& config) {
+  const auto stored = config.home / "genesis.fm";
+  const bool named = !config.network.empty();
+  std::error_code ignored;
+  if (!named && !std::filesystem::exists(stored, ignored)) return std::optional<ledger::Genesis>();
+  const auto path = named ? config.network : stored;
+  FM_TRY(auto genesis, ledger::load_genesis(path));
+  FM_TRY_VOID(check_pin(config, genesis, path.string()));
+  return std::optional(std::move(genesis));
+}
+
+// Nothing if a signal came first. A peer that answers nonsense is asked again later.
+Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transport& transport,
+                                           const StopSignal& stop) {
+  DialReport report;
+  while (!stop.requested()) {
+    for (auto& event : transport.poll(std::chrono::seconds(1))) {
+      if (const auto* failed = std::get_if<net::DialFailed>(&event)) report.failed(*failed);
+      if (const auto* up = std::get_if<net::Connected>(&event)) {
+        report.connected();
+        const protocol::Hello hello{config.chain.value_or(ChainId{}),
+                                    std::string("fedmesh-worker ") + version(), false};
+        (void)transport.send(up->peer.id, protocol::encode_message(hello)).ok();
+      }
+      const auto* received = std::get_if<net::Received>(&event);
+      if (received == nullptr) continue;
+      const auto message = protocol::decode_message(received->message);
+      const auto* welcome = message.ok() ? std::get_if<protocol::Welcome>(&*message) : nullptr;
+      auto genesis = welcome != nullptr ? ledger::decode_genesis(welcome->genesis)
+                                        : Result<ledger::Genesis>(corruption("no welcome"));
+      if (!genesis.ok()) {
+        transport.disconnect(received->peer, "expected a welcome with a genesis");
+        continue;
+      }
+      FM_TRY_VOID(check_pin(config, *genesis, "the coordinator's network"));
+      FM_TRY_VOID(ledger::store_genesis(config.home / "genesis.fm", *genesis));
+      say("network " + genesis->network_name + ", taken on first use from coordinator " +
+          received->peer.short_hex() + "; to pin it elsewhere: --chain " +
+          ledger::chain_id(*genesis).hex());
+      return std::optional(Network{std::move(genesis).value(), received->peer});
+    }
+  }
+  return std::optional<Network>();
+}
+
+// What the trainer's thread hands to the loop's.
+class TaskQueue {
+ public:
+  void push(trainer::Response response) {
+    const std::lock_guard lock(mutex_);
+    responses_.push_back(std::move(response));
+  }
+  void push(trainer::TrainerEvent event) {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  std::deque<trainer::Response> take_responses() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(responses_, {});
+  }
+  std::deque<trainer::TrainerEvent> take_events() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
+ private:
+  // guarded by mutex_
+  std::mutex mutex_;
+  std::deque<trainer::Response> responses_;
+  std::deque<trainer::TrainerEvent> events_;
+};
+
+class Host {
+ public:
+  Host(net::Transport& transport, trainer::Supervisor& trainer, TaskQueue& queue, ItemFolder& items,
+       EventLog& log, const Clock& clock, Worker& worker)
+      : transport_(transport),
+        trainer_(trainer),
+        queue_(queue),
+        items_(items),
+        log_(log),
+        clock_(clock),
+        worker_(worker) {}
+
+  Result<void> loop(const StopSignal& stop, std::optional<NodeId> linked) {
+    if (linked) step(LinkUp{*linked});
+    step(Tick{});
+    while (!stop.requested() && !failure_) {
+      Duration timeout = std::chrono::seconds(5);
+      if (const auto wake = worker_.next_wake())
+        timeout = std::clamp(*wake - clock_.now(), Duration(0), timeout);
+      for (auto& event : transport_.poll(timeout)) on_event(event);
+      for (auto& response : queue_.take_responses()) {
+        step(TaskDone{response});
+        crypto::wipe(response.body);
+      }
+      for (const auto& event : queue_.take_events()) on_trainer(event);
+      if (const auto wake = worker_.next_wake(); wake && *wake <= clock_.now()) step(Tick{});
+    }
+    if (failure_) return *failure_;
+    return {};
+  }
+
+ private:
+  void step(const Event& event) { execute(worker_.step(clock_.now(), event)); }
+
+  void on_event(net::PeerEvent& event) {
+    if (const auto* up = std::get_if<net::Connected>(&event)) {
+      report_.connected();
+      step(LinkUp{up->peer.id});
+    } else if (const auto* down = std::get_if<net::Disconnected>(&event)) {
+      unsent_.erase(down->peer);
+      step(LinkDown{down->peer, down->reason});
+    } else if (auto* received = std::get_if<net::Received>(&event)) {
+      step(Received{received->peer, std::move(received->message)});
+    } else if (const auto* writable = std::get_if<net::Writable>(&event)) {
+      send_waiting(writable->peer);
+    } else if (const auto* failed = std::get_if<net::DialFailed>(&event)) {
+      report_.failed(*failed);
+    }
+  }
+
+  void on_trainer(const trainer::TrainerEvent& event) {
+    using Kind = trainer::TrainerEvent::Kind;
+    const char* kind = event.kind == Kind::started ? "trainer.started"
+                       : event.kind == Kind::ready ? "trainer.ready"
+                       : event.kind == Kind::ended ? "trainer.ended"
+                                                   : "trainer.log";
+    log_.write({clock_.now(), kind, {{"detail", event.detail}}});
+    if (event.kind == Kind::ready || event.kind == Kind::ended) say("trainer: " + event.detail);
+  }
+
+  // Messages keep their order: once one had to wait, the later ones wait behind it.
+  void send(const NodeId& peer, Bytes message) {
+    auto& waiting = unsent_[peer];
+    waiting.push_back(std::move(message));
+    if (waiting.size() == 1) send_waiting(peer);
+  }
+
+  void send_waiting(const NodeId& peer) {
+    auto& waiting = unsent_[peer];
+    while (!waiting.empty()) {
+      const auto sent = transport_.send(peer, waiting.front());
+      if (!sent.ok() && sent.error().code == ErrorCode::exhausted) return;
+      waiting.pop_front();  // sent, or lost with its link: the worker repeats what matters
+    }
+  }
+
+  void execute(Effects effects) {
+    for (auto& effect : effects) {
+      if (failure_) return;
+      if (auto* out = std::get_if<Send>(&effect)) {
+        send(out->to, std::move(out->message));
+      } else if (auto* task = std::get_if<RunTask>(&effect)) {
+        const std::uint64_t id = task->request.id;
+        if (const auto given = trainer_.submit(std::move(task->request), task->deadline);
+            !given.ok()) {
+          queue_.push(trainer::failure(id, given.error()));
+          transport_.wake();
+        }
+      } else if (const auto* cancel = std::get_if<CancelTask>(&effect)) {
+        trainer_.cancel(cancel->id);
+      } else if (auto* item = std::get_if<Persist>(&effect)) {
+        if (const auto written = items_.write(item->name, item->bytes); !written.ok())
+          failure_ = written.error();
+        crypto::wipe(item->bytes);
+      } else if (const auto* gone = std::get_if<Erase>(&effect)) {
+        if (const auto erased = items_.erase(gone->name); !erased.ok()) failure_ = erased.error();
+      } else if (const auto* disconnect = std::get_if<Disconnect>(&effect)) {
+        transport_.disconnect(disconnect->peer, disconnect->reason);
+      } else {
+        const auto& log = std::get<Log>(effect);
+        log_.write(log.event);
+        if (!log.line.empty()) say(log.line);
+      }
+    }
+  }
+
+  net::Transport& transport_;
+  trainer::Supervisor& trainer_;
+  TaskQueue& queue_;
+  ItemFolder& items_;
+  EventLog& log_;
+  const Clock& clock_;
+  Worker& worker_;
+  DialReport report_;
+  std::map<NodeId, std::deque<Bytes>> unsent_;
+  std::optional<Error> failure_;
+};
+
+Result<std::unique_ptr<trainer::Supervisor>> start_trainer(const HostConfig& config,
+                                                           TaskQueue& queue,
+                                                           net::Transport& transport) {
+  trainer::SupervisorOptions options;
+  const std::string path =
+      config.trainer.empty() ? trainer::program_beside_this("fedmesh-trainer") : config.trainer;
+  if (::access(path.c_str(), X_OK) != 0)
+    return not_found("no trainer at " + path + "; name it with --trainer PATH");
+  options.command = {path, "--threads", std::to_string(config.threads)};
+  trainer::SupervisorCallbacks callbacks;
+  callbacks.on_response = [&](trainer::Response response) {
+    queue.push(std::move(response));
+    transport.wake();
+  };
+  callbacks.on_event = [&](trainer::TrainerEvent event) {
+    queue.push(std::move(event));
+    transport.wake();
+  };
+  return trainer::Supervisor::create(std::move(options), std::move(callbacks));
+}
+
+}  // namespace
+
+Result<void> run(const HostConfig& config) {
+  StopSignal::block();
+  if (const auto source = models::DataSource::parse(config.data); !source.ok())
+    return source.error().with_context("--data");
+  FM_TRY(auto items, ItemFolder::open(config.home / "items"));
+  SystemRandom random;
+  FM_TRY(auto key, crypto::load_or_create_key(config.home / "node.key", random));
+  FM_TRY(auto log, FileEventLog::open(config.home / "events.jsonl"));
+  say("fedmesh-worker " + std::string(version()) + (config.name.empty() ? "" : " " + config.name) +
+      "\n  node " + key.node_id().hex() + "\n  key  " + key.public_key().hex());
+  SystemClock clock;
+  // Sessions carry no network name, so that a newcomer can ask for the genesis; the chain id is
+  // checked by everything that follows.
+  net::ZmqTransport transport(key.clone(), net::ZmqConfig{}, clock, random);
+  const StopSignal stop(transport);
+  TaskQueue queue;
+  FM_TRY(const auto trainer, start_trainer(config, queue, transport));
+  FM_TRY(auto genesis, known_network(config));
+  FM_TRY_VOID(transport.dial(config.join, config.coordinator));
+  std::optional<Network> network;
+  if (genesis) {
+    network = Network{std::move(*genesis), std::nullopt};
+  } else {
+    FM_TRY(network, ask_network(config, transport, stop));
+    if (!network) return {};
+  }
+  FM_TRY(auto restored, items.load());
+  WorkerConfig worker_config{.genesis = std::move(network->genesis),
+                             .data_uri = config.data,
+                             .consent = config.consent,
+                             .capabilities = capabilities_of(config),
+                             .device = config.device,
+                             .coordinator = config.coordinator};
+  FM_TRY(const auto worker,
+         Worker::create(std::move(worker_config), key.clone(), random, std::move(restored)));
+  const auto result =
+      Host(transport, *trainer, queue, items, *log, clock, *worker).loop(stop, network->linked);
+  trainer->stop();
+  say(result.ok() ? "stopped" : "stopping: " + result.error().detail);
+  return result;
+}
+
+}  // namespace fedmesh::worker

@@ -1,0 +1,91 @@
+// What the worker knows about one live job, and how far its own duties there are.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/ids.h"
+#include "coordinator/protocol/state.h"
+#include "worker/opening_transfer.h"
+#include "worker/private_bytes.h"
+
+namespace fedmesh::worker {
+
+// The opening as it is kept on disk from before the commitment is sent until the round is over.
+// With it a restarted worker goes on; without it, it sits the round out: a second, different
+// commitment would be evidence against it.
+struct StoredOpening {
+  JobId job;
+  protocol::Slot slot;
+  Digest commitment;
+  Bytes opening;  // canonical protocol::Opening
+  FM_FIELDS(job, slot, commitment, opening)
+};
+
+struct StoredScore {
+  JobId job;
+  protocol::Slot slot;
+  protocol::Score score;
+  std::array<std::uint8_t, 32> salt{};
+  FM_FIELDS(job, slot, score, salt)
+};
+
+// Enrolment: answered once per job.
+struct Enrolment {
+  enum class Stage {
+    undecided,   // nothing done yet
+    describing,  // the trainer reads the data
+    answered,    // an enrol or decline record is out, final or refused
+  };
+  Stage stage = Stage::undecided;
+  std::uint64_t task = 0;
+  int attempts = 0;
+  bool refused = false;  // by the ledger
+};
+
+// One round's share: fetch, compute, commit, reveal, hand over the opening.
+struct TrainingDuty {
+  enum class Stage {
+    fetching,    // the base model or the standardisation constants
+    computing,   // the trainer works
+    committing,  // the commitment is not final yet
+    committed,   // waits for the reveal phase
+    revealing,   // reveal record and opening are under way
+    delivered,   // every linked member has the opening
+    abandoned,
+  };
+  Stage stage = Stage::fetching;
+  std::uint64_t task = 0;
+  Digest commitment;
+  PrivateBytes opening;
+  bool reveal_sent = false;
+  std::map<NodeId, OpeningTransfer> transfers;
+};
+
+// One round's score of the released model.
+struct ScoringDuty {
+  enum class Stage { fetching, computing, committing, unveiling, done, abandoned };
+  Stage stage = Stage::fetching;
+  std::uint64_t task = 0;
+  std::optional<StoredScore> stored;
+};
+
+struct JobView {
+  JobId id;
+  Height state_height;  // of the header under which `state` was proven
+  std::optional<protocol::JobState> state;
+  std::optional<protocol::JobSpec> spec;  // checked against the state's config hash; valid
+  bool spec_refused = false;              // a valid proof of a specification we cannot work with
+  Height round_height;
+  std::optional<protocol::RoundState> round;  // the newest
+
+  Enrolment enrolment;
+  std::optional<Digest> data_root;       // recomputed from the data as it is now
+  std::optional<TrainingDuty> training;  // of `round`
+  std::optional<ScoringDuty> scoring;    // of `round`
+  std::string said;                      // the last line that was shown about it
+};
+
+}  // namespace fedmesh::worker

@@ -1,0 +1,234 @@
+// Proven state entries become what the worker acts on. Everything here has passed the light
+// client's check; what cannot be decoded comes from a newer protocol and is left alone.
+#include <algorithm>
+
+#include "coordinator/ledger/proof.h"
+#include "worker/worker.h"
+
+namespace fedmesh::worker {
+namespace {
+
+constexpr std::string_view kRoundPrefix = "round/";
+
+// "<prefix><64 hex digits>[/rest]"
+std::optional<JobId> job_in_key(std::string_view key, std::string_view prefix) {
+  if (!key.starts_with(prefix)) return std::nullopt;
+  const auto id = JobId::from_hex(key.substr(prefix.size(), 64));
+  if (!id.ok()) return std::nullopt;
+  return *id;
+}
+
+bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::binary_search(nodes.begin(), nodes.end(), node);
+}
+
+}  // namespace
+
+// Nothing of an update is used unless all of it holds.
+bool Worker::proven(const protocol::StateUpdate& update) {
+  const auto advanced = client_.advance(update.header, update.certificate);
+  if (!advanced.ok()) {
+    // A coordinator restored from a backup lags behind for a while; that is no crime.
+    if (advanced.error().code == ErrorCode::stale) {
+      note("ledger.stale", nullptr, advanced.error().detail, false);
+    } else {
+      give_up_link("its header: " + advanced.error().to_string());
+    }
+    return false;
+  }
+  for (const ledger::StateEntry& entry : update.entries) {
+    const auto value = client_.check(entry, update.header.height);
+    if (value.ok()) continue;
+    give_up_link("the proof of '" + entry.key.substr(0, 120) +
+                 "' does not hold: " + value.error().to_string());
+    return false;
+  }
+  return true;
+}
+
+// One block can end a round, open the next and end the job. What happened in a round that is known
+// comes first and in round order, so that no end is missed; rounds of new jobs come last.
+void Worker::take_entries(const protocol::StateUpdate& update) {
+  std::vector<const ledger::StateEntry*> rounds, others, new_rounds;
+  for (const ledger::StateEntry& entry : update.entries) {
+    const auto job = job_in_key(entry.key, kRoundPrefix);
+    (!job ? others : jobs_.contains(*job) ? rounds : new_rounds).push_back(&entry);
+  }
+  const auto by_key = [](const auto* a, const auto* b) { return a->key < b->key; };
+  std::sort(rounds.begin(), rounds.end(), by_key);
+  std::sort(new_rounds.begin(), new_rounds.end(), by_key);
+  for (const auto* group : {&rounds, &others, &new_rounds})
+    for (const ledger::StateEntry* entry : *group) take_entry(update, *entry);
+}
+
+void Worker::take_entry(const protocol::StateUpdate& update, const ledger::StateEntry& entry) {
+  if (!entry.value) return;  // proven absent: nothing that this worker waits for
+  if (const auto job = job_in_key(entry.key, protocol::kJobPrefix);
+      job && entry.key == protocol::job_key(*job))
+    return take_job(update, *job, *entry.value);
+  if (const auto job = job_in_key(entry.key, "spec/"); job && entry.key == protocol::spec_key(*job))
+    return take_spec(*job, *entry.value);
+  if (const auto job = job_in_key(entry.key, kRoundPrefix))
+    return take_round(update, *job, *entry.value);
+  take_contribution(update, entry);
+}
+
+// A new job finds room if one in which this worker has no part can go. So a flood of jobs costs a
+// bounded amount of memory and never displaces work.
+JobView* Worker::room_for(const JobId& id) {
+  if (const auto found = jobs_.find(id); found != jobs_.end()) return &found->second;
+  if (jobs_.size() >= kJobsMax) {
+    const auto idle = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+      const JobView& job = entry.second;
+      return !job.training && !job.scoring &&
+             (!job.state || (!holds(job.state->enrolled, id_) &&
+                             !outbox_.holds(entry.first, ledger::RecordKind::enrol))) &&
+             job.enrolment.stage == Enrolment::Stage::answered;
+    });
+    if (idle == jobs_.end()) {
+      if (!jobs_full_noted_)
+        note("jobs.full", nullptr,
+             "more than " + std::to_string(kJobsMax) + " live jobs: the others are ignored");
+      jobs_full_noted_ = true;
+      return nullptr;
+    }
+    jobs_.erase(idle);
+  }
+  JobView& job = jobs_[id];
+  job.id = id;
+  return &job;
+}
+
+void Worker::take_job(const protocol::StateUpdate& update, const JobId& id, const Bytes& value) {
+  auto state = protocol::decode_state<protocol::JobState>(value);
+  if (!state.ok() || state->id != id) {
+    return note("state.unknown", nullptr,
+                "the state of job " + id.short_hex() + " is not understood; update this worker");
+  }
+  const auto known = jobs_.find(id);
+  if (protocol::is_terminal(state->phase)) {
+    if (known != jobs_.end()) {
+      known->second.state = std::move(state).value();
+      end_job(known->second);
+      jobs_.erase(known);
+      jobs_full_noted_ = false;
+    } else if (granted_.contains(id)) {
+      JobView ended;
+      ended.id = id;
+      ended.state = std::move(state).value();
+      settle_grant(ended);
+    }
+    return;
+  }
+  JobView* job = room_for(id);
+  if (job == nullptr || (job->state && update.header.height < job->state_height)) return;
+  job->state_height = update.header.height;
+  if (job->spec && job->spec->config_hash() != state->config_hash) job->spec.reset();
+  job->state = std::move(state).value();
+  if (holds(job->state->enrolled, id_) || holds(job->state->declined, id_)) {
+    job->enrolment.stage = Enrolment::Stage::answered;
+    outbox_.drop(id, ledger::RecordKind::enrol);
+    outbox_.drop(id, ledger::RecordKind::decline);
+  }
+}
+
+void Worker::take_spec(const JobId& id, const Bytes& value) {
+  JobView* job = room_for(id);
+  if (job == nullptr || job->spec || job->spec_refused) return;
+  auto spec = protocol::decode_state<protocol::JobSpec>(value);
+  const Result<void> valid = spec.ok() ? spec->validate() : Result<void>(spec.error());
+  if (!valid.ok()) {
+    job->spec_refused = true;
+    return note("spec.refused", job,
+                "its specification is not one this worker understands: " + valid.error().detail);
+  }
+  job->spec = std::move(spec).value();
+  // The state may come before or after its specification.
+  if (job->state && job->spec->config_hash() != job->state->config_hash) {
+    job->spec.reset();
+    job->spec_refused = true;
+    note("spec.refused", job, "its specification is not the one that was hashed into its state");
+  }
+}
+
+void Worker::take_round(const protocol::StateUpdate& update, const JobId& id, const Bytes& value) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) return;  // ended, or beyond the bound
+  JobView& job = found->second;
+  auto round = protocol::decode_state<protocol::RoundState>(value);
+  if (!round.ok() || round->job != id)
+    return note("state.unknown", &job, "a round of it is not understood; update this worker");
+  if (job.round) {
+    if (round->slot < job.round->slot) return;
+    if (round->slot == job.round->slot && update.header.height < job.round_height) return;
+    if (round->slot > job.round->slot) end_round(job);
+  }
+  job.round_height = update.header.height;
+  job.round = std::move(round).value();
+  if (protocol::is_over(job.round->phase)) end_round(job);
+}
+
+// Openings are erased when their round is over; whatever is still under way for it stops.
+void Worker::end_round(JobView& job) {
+  using Phase = protocol::RoundPhase;
+  if (job.training) {
+    if (job.training->stage == TrainingDuty::Stage::computing)
+      effects_.push_back(CancelTask{job.training->task});
+    outbox_.drop(job.id, ledger::RecordKind::commit);
+    outbox_.drop(job.id, ledger::RecordKind::reveal);
+    if (job.training->stage == TrainingDuty::Stage::delivered &&
+        job.round->phase == Phase::finished) {
+      note("round.finished", &job, "finished");
+      if (receipts_wanted_.size() < kReceiptsWantedMax)
+        receipts_wanted_.try_emplace(
+            protocol::contribution_key(job.id, job.round->slot.round, id_));
+    }
+    if (job.round->phase == Phase::voided) note("round.voided", &job, "void: " + job.round->reason);
+    job.training.reset();
+  }
+  if (job.scoring) {
+    if (job.scoring->stage == ScoringDuty::Stage::computing)
+      effects_.push_back(CancelTask{job.scoring->task});
+    outbox_.drop(job.id, ledger::RecordKind::score_commit);
+    outbox_.drop(job.id, ledger::RecordKind::score_reveal);
+    job.scoring.reset();
+  }
+  // Also those of an earlier process that this one never came to use.
+  const std::string prefix = job.id.hex() + "-";
+  std::vector<std::string> names;
+  for (const auto& [name, bytes] : restored_)
+    if (name.find(prefix) != std::string::npos) names.push_back(name);
+  for (const auto& name : names) erase(name);
+  if (my_slot(job) != nullptr &&
+      std::find(names.begin(), names.end(), opening_item(job.id, job.round->slot)) == names.end())
+    effects_.push_back(Erase{opening_item(job.id, job.round->slot)});
+  if (my_validator_slot(job) != nullptr)
+    effects_.push_back(Erase{score_item(job.id, job.round->slot)});
+}
+
+void Worker::end_job(JobView& job) {
+  if (job.round) end_round(job);
+  if (job.enrolment.stage == Enrolment::Stage::describing)
+    effects_.push_back(CancelTask{job.enrolment.task});
+  outbox_.drop(job.id);
+  settle_grant(job);
+  if (holds(job.state->enrolled, id_))
+    note("job.ended", &job,
+         std::string(protocol::to_string(job.state->phase)) +
+             (job.state->reason.empty() ? "" : ": " + job.state->reason));
+}
+
+// A contribution of this worker's own, with its proof: the receipt.
+void Worker::take_contribution(const protocol::StateUpdate& update,
+                               const ledger::StateEntry& entry) {
+  if (receipts_wanted_.erase(entry.key) == 0 || !entry.value) return;
+  const auto contribution = protocol::decode_state<protocol::Contribution>(*entry.value);
+  if (!contribution.ok() || contribution->worker != id_) return;
+  if (entry.key != protocol::contribution_key(contribution->job, contribution->slot.round, id_))
+    return;
+  persist(
+      "receipt-" + contribution->job.hex() + "-" + std::to_string(contribution->slot.round.value),
+      ledger::encode_proof(ledger::StateEntryProof{update.header, update.certificate, entry}));
+}
+
+}  // namespace fedmesh::worker

@@ -1,0 +1,119 @@
+// What outlives the process: the secret behind the data roots, how far the ledger was, what was
+// consented to, openings and scores of rounds under way.
+#include <algorithm>
+
+#include "worker/worker.h"
+
+namespace fedmesh::worker {
+namespace {
+
+constexpr const char* kSecretItem = "data-secret";
+constexpr const char* kHeadItem = "head";
+constexpr const char* kGrantsItem = "grants";
+
+struct StoredHead {
+  ledger::Header header;
+  ledger::Certificate certificate;
+  std::uint64_t last_seq = 0;
+  FM_FIELDS(header, certificate, last_seq)
+};
+
+struct StoredGrants {
+  std::vector<std::pair<JobId, std::int64_t>> live;
+  std::int64_t ended_nano = 0;
+  FM_FIELDS(live, ended_nano)
+};
+
+std::string slot_name(const JobId& job, const protocol::Slot& slot) {
+  return job.hex() + "-" + std::to_string(slot.round.value) + "-" +
+         std::to_string(slot.attempt.value);
+}
+
+}  // namespace
+
+std::string opening_item(const JobId& job, const protocol::Slot& slot) {
+  return "opening-" + slot_name(job, slot);
+}
+std::string score_item(const JobId& job, const protocol::Slot& slot) {
+  return "score-" + slot_name(job, slot);
+}
+
+Result<void> Worker::restore(PersistedItems items) {
+  const auto damaged = [](const std::string& name, const Error& error) {
+    return corruption("the stored item '" + name + "' is damaged (" + error.detail +
+                      "); remove it to go on without");
+  };
+  for (auto& [name, bytes] : items) {
+    if (name == kSecretItem) {
+      if (bytes.size() != 32) return damaged(name, corruption("it has another length"));
+      std::copy(bytes.begin(), bytes.end(), data_secret_.mutable_view().begin());
+      crypto::wipe(bytes);
+      data_secret_stored_ = true;
+    } else if (name == kHeadItem) {
+      const auto head = codec::decode<StoredHead>(bytes);
+      if (!head.ok()) return damaged(name, head.error());
+      // A head of another network is one that this worker was moved away from.
+      if (head->header.chain != chain_) continue;
+      if (auto taken = client_.advance(head->header, head->certificate); !taken.ok())
+        return damaged(name, taken.error());
+      outbox_.restore(head->last_seq);
+      head_stored_ = head->header.height;
+    } else if (name == kGrantsItem) {
+      const auto grants = codec::decode<StoredGrants>(bytes);
+      if (!grants.ok()) return damaged(name, grants.error());
+      granted_.insert(grants->live.begin(), grants->live.end());
+      ended_epsilon_nano_ = grants->ended_nano;
+    } else if (name.starts_with("opening-") || name.starts_with("score-")) {
+      restored_.emplace(name, std::move(bytes));
+    }
+  }
+  return {};
+}
+
+// Before anything is committed to with it.
+void Worker::ensure_data_secret() {
+  if (data_secret_stored_) return;
+  random_.fill(data_secret_.mutable_view());
+  persist(kSecretItem, to_bytes(data_secret_.view()));
+  data_secret_stored_ = true;
+}
+
+std::int64_t Worker::spent_nano() const {
+  std::int64_t sum = ended_epsilon_nano_;
+  for (const auto& [job, epsilon] : granted_)
+    sum = epsilon > INT64_MAX - sum ? INT64_MAX : sum + epsilon;
+  return sum;
+}
+
+void Worker::persist_grants() {
+  StoredGrants grants{{granted_.begin(), granted_.end()}, ended_epsilon_nano_};
+  persist(kGrantsItem, codec::encode(grants));
+}
+
+// A worker that forgot how far the ledger was could be shown an older, genuine head after a
+// restart. Once in ten seconds bounds the cost of flushing.
+void Worker::remember_head() {
+  const ledger::Header* newest = client_.newest();
+  if (newest == nullptr || newest->height <= head_stored_) return;
+  if (head_stored_at_ && now_ - *head_stored_at_ < Duration(10'000)) return;
+  head_stored_ = newest->height;
+  head_stored_at_ = now_;
+  persist(kHeadItem,
+          codec::encode(StoredHead{*newest, *client_.newest_certificate(), outbox_.last_seq()}));
+}
+
+// The coordinator names every live job after its welcome; what belongs to no live job is erased.
+void Worker::erase_orphans() {
+  if (!orphans_at_ || now_ < *orphans_at_ || restored_.empty()) return;
+  std::vector<std::string> orphans;
+  for (const auto& [name, bytes] : restored_) {
+    const bool live = std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+      return name.find(job.first.hex()) != std::string::npos;
+    });
+    if (!live) orphans.push_back(name);
+  }
+  for (const auto& name : orphans) erase(name);
+  orphans_at_ = now_ + Duration(60'000);
+}
+
+}  // namespace fedmesh::worker

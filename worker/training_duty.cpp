@@ -1,0 +1,304 @@
+// A worker's share of a round: fetch, compute, commit, reveal, hand over the opening.
+#include <algorithm>
+#include <limits>
+
+#include "base/crypto/digest.h"
+#include "models/data/safetensors.h"
+#include "models/data/standardise.h"
+#include "privacy/clip.h"
+#include "privacy/fixed_point.h"
+#include "worker/worker.h"
+
+namespace fedmesh::worker {
+namespace {
+
+using protocol::RoundKind;
+using protocol::RoundPhase;
+
+constexpr std::uint64_t kHeaderSlack = 1u << 20;  // of a safetensors file
+
+// A base holds up to three vectors: parameters, their mean over rounds, optimiser state; in double.
+std::uint64_t model_bytes_max(const protocol::JobSpec& spec) {
+  return models::elements(spec.architecture.layout()) * 24 + kHeaderSlack;
+}
+
+std::uint64_t standardisation_bytes_max(const protocol::JobSpec& spec) {
+  return spec.schema.numeric_features().size() * 16 + kHeaderSlack;
+}
+
+bool is_statistics(const JobView& job) { return job.round->kind == RoundKind::standardisation; }
+bool is_record_step(const JobView& job) {
+  return job.spec->privacy.unit == protocol::PrivacyUnit::record;
+}
+
+std::size_t dimension(const JobView& job) {
+  return is_statistics(job) ? 2 * job.spec->schema.numeric_features().size()
+                            : models::elements(job.spec->architecture.layout());
+}
+
+// Of the order of examples only; distinct for every share.
+std::uint64_t training_seed(const JobView& job, const NodeId& worker) {
+  const Digest digest = crypto::Blake2b("fedmesh/training-seed/v1")
+                            .add(job.id)
+                            .add(job.round->slot.round)
+                            .add(worker)
+                            .finish();
+  return load_le64(digest.view());
+}
+
+}  // namespace
+
+const protocol::CohortSlot* Worker::my_slot(const JobView& job) const {
+  if (!job.round) return nullptr;
+  for (const auto& slot : job.round->cohort)
+    if (slot.worker == id_) return &slot;
+  return nullptr;
+}
+
+// The whole life of the duty in one place: what the round's phase asks for next.
+void Worker::advance_training(JobView& job) {
+  using Stage = TrainingDuty::Stage;
+  const protocol::CohortSlot* slot = my_slot(job);
+  if (slot == nullptr || protocol::is_over(job.round->phase)) return;
+  if (!job.training) {
+    if (job.round->phase < RoundPhase::committing || job.round->phase > RoundPhase::checking)
+      return;
+    begin_training(job, *slot);
+  }
+  TrainingDuty& duty = *job.training;
+  if (duty.stage == Stage::abandoned || duty.stage == Stage::delivered) return;
+  const bool too_late = duty.stage <= Stage::committing && !slot->commitment &&
+                        (job.round->phase > RoundPhase::committing || past_deadline(job));
+  if (too_late) return abandon_training(job, "the commit deadline has passed");
+  if (duty.stage == Stage::fetching) fetch_and_compute(job, *slot);
+  if (duty.stage == Stage::committing && slot->commitment) {
+    outbox_.drop(job.id, ledger::RecordKind::commit);
+    if (*slot->commitment != duty.commitment)
+      return abandon_training(job,
+                              "the ledger has another commitment under this worker's key: is "
+                              "the key used twice?");
+    duty.stage = Stage::committed;
+    note("round.committed", &job, "committed, waiting for the others");
+  }
+  if (duty.stage == Stage::committed || duty.stage == Stage::revealing) reveal(job, *slot);
+}
+
+// Goes on with what an earlier process left, checks that the round is the one that was agreed to.
+void Worker::begin_training(JobView& job, const protocol::CohortSlot& slot) {
+  using Stage = TrainingDuty::Stage;
+  job.training.emplace();
+  TrainingDuty& duty = *job.training;
+  const auto restored = restored_.find(opening_item(job.id, job.round->slot));
+  if (restored != restored_.end()) {
+    auto stored = codec::decode<StoredOpening>(
+        restored->second, {.bytes = 300u << 20, .elements = 16, .blob = 300u << 20, .depth = 8});
+    crypto::wipe(restored->second);
+    restored_.erase(restored);
+    if (!stored.ok() || stored->job != job.id || stored->slot != job.round->slot)
+      return abandon_training(job, "the stored opening is damaged");
+    duty.commitment = stored->commitment;
+    duty.opening = PrivateBytes(std::move(stored->opening));
+    duty.stage = Stage::committing;
+    if (!slot.commitment && job.round->phase == RoundPhase::committing)
+      submit(ledger::RecordKind::commit, job.id,
+             codec::encode(protocol::Commit{job.round->slot, duty.commitment}));
+    return note("round.resumed", &job, "going on with the update that was computed before");
+  }
+  if (slot.commitment)
+    return abandon_training(job, "its opening is lost, and a second commitment would be evidence");
+  if (job.round->config_hash != job.state->config_hash)
+    return abandon_training(job, "the round has another configuration than the job");
+  if (job.round->members.empty())
+    return abandon_training(job, "the round has no aggregator committee");
+  if (job.round->slot == job.state->next && job.state_height == job.round_height &&
+      job.round->base_root != job.state->base_root)
+    return abandon_training(job, "the round starts from another model than the job's");
+  if (const auto root = compute_data_root(job); !root.ok())
+    return abandon_training(job, "the data cannot be read: " + root.error().detail);
+  if (*job.data_root != slot.data_root)
+    return abandon_training(job, "the data has changed since this worker enrolled with it");
+}
+
+void Worker::fetch_and_compute(JobView& job, const protocol::CohortSlot& slot) {
+  if (job.round->phase != RoundPhase::committing || slot.commitment) return;
+  TrainingDuty& duty = *job.training;
+  trainer::DataView data;
+  data.uri = config_.data_uri;
+  data.schema = job.spec->schema;
+  const auto& privacy = job.spec->privacy;
+  if (is_statistics(job)) {
+    const trainer::StatisticsTask task{data, job.spec->preprocessing.fraction_bits};
+    duty.task = run_task(trainer::TaskKind::statistics, codec::encode(task));
+    duty.stage = TrainingDuty::Stage::computing;
+    return note("round.computing", &job, "computing the sums for standardisation");
+  }
+  auto standardisation = standardisation_of(job);
+  if (!standardisation.ok()) return abandon_training(job, standardisation.error().detail);
+  const Bytes* model = base_model(job);
+  if (!*standardisation || model == nullptr) return;  // being fetched
+  data.standardisation = std::move(**standardisation);
+  data.input_scale_nano = job.spec->training.input_scale_nano;
+  if (is_record_step(job)) {
+    // Without noise a clip is optional; the kernel then takes the widest that int32 allows.
+    const std::int64_t clip = privacy.clip_granules > 0 ? privacy.clip_granules
+                                                        : std::numeric_limits<std::int32_t>::max();
+    const trainer::GradientTask task{std::move(data), job.spec->architecture, *model,
+                                     privacy.fraction_bits, clip};
+    duty.task = run_task(trainer::TaskKind::gradient, codec::encode(task));
+  } else {
+    const trainer::TrainTask task{
+        std::move(data),         job.spec->architecture, *model, job.spec->training.options,
+        training_seed(job, id_), config_.device};
+    duty.task = run_task(trainer::TaskKind::train, codec::encode(task));
+  }
+  duty.stage = TrainingDuty::Stage::computing;
+  note("round.computing", &job, "training");
+}
+
+// The constants as a file; empty bytes where the job uses none; nothing while they are fetched.
+Result<std::optional<Bytes>> Worker::standardisation_of(const JobView& job) {
+  switch (job.spec->preprocessing.standardise) {
+    case protocol::Standardise::none:
+      return std::optional<Bytes>(Bytes{});
+    case protocol::Standardise::bounds:
+      return std::optional<Bytes>(
+          models::encode_safetensors(models::to_tensors(models::from_bounds(job.spec->schema))));
+    case protocol::Standardise::private_query:
+      break;
+  }
+  if (job.state->standardisation_root.is_zero())
+    return Error{ErrorCode::unavailable, "the job has no standardisation constants yet"};
+  const Bytes* blob =
+      blobs_.want(job.state->standardisation_root, standardisation_bytes_max(*job.spec));
+  if (blob == nullptr) return std::optional<Bytes>();
+  return std::optional<Bytes>(*blob);
+}
+
+// Before the first round the base is a function of the job record: nothing need be fetched.
+const Bytes* Worker::base_model(const JobView& job) {
+  const Bytes* blob = blobs_.want(job.round->base_root, model_bytes_max(*job.spec));
+  if (blob != nullptr || job.state->rounds_done != 0 ||
+      blobs_.progress(job.round->base_root)->first > 0)
+    return blob;
+  blobs_.put(models::encode_safetensors(
+      models::initial_parameters(job.spec->architecture, job.spec->initial_seed)));
+  return blobs_.want(job.round->base_root, model_bytes_max(*job.spec));
+}
+
+void Worker::computed(JobView& job, const trainer::Response& response) {
+  if (!response.ok) return abandon_training(job, "the trainer failed: " + response.error);
+  std::uint64_t examples = 0;
+  auto values = update_values(job, response, examples);
+  if (!values.ok()) return abandon_training(job, values.error().detail);
+  const protocol::CohortSlot* slot = my_slot(job);
+  if (slot == nullptr || slot->commitment || job.round->phase != RoundPhase::committing ||
+      past_deadline(job)) {
+    crypto::wipe(*values);
+    return abandon_training(job, "the commit deadline passed during training");
+  }
+  if (examples != slot->record_count) {
+    crypto::wipe(*values);
+    return abandon_training(job, "the data has changed since this worker enrolled with it");
+  }
+  commit(job, std::move(values).value(), examples);
+}
+
+// The trainer's answer as the granules that are committed to: of a whole delta quantised and
+// clipped here, because the trainer runs foreign code in later versions.
+Result<Bytes> Worker::update_values(const JobView& job, const trainer::Response& response,
+                                    std::uint64_t& examples) const {
+  const Error wrong = invalid_argument("the trainer answered with another number of values");
+  if (is_statistics(job) || is_record_step(job)) {
+    FM_TRY(auto result, trainer::decode_task<trainer::VectorResult>(response.body));
+    if (result.values.size() != dimension(job) * 4) return wrong;
+    examples = result.examples;
+    return std::move(result.values);
+  }
+  FM_TRY(auto result, trainer::decode_task<trainer::TrainResult>(response.body));
+  FM_TRY(auto delta, trainer::floats_of(result.delta));
+  crypto::wipe(result.delta);
+  if (delta.size() != dimension(job)) return wrong;
+  const auto& privacy = job.spec->privacy;
+  FM_TRY(auto granules, privacy::quantise(delta, privacy.fraction_bits));
+  if (privacy.clip_granules > 0) privacy::clip_l1(std::span(granules), privacy.clip_granules);
+  examples = result.examples;
+  return trainer::to_le_bytes(granules);
+}
+
+// The opening is on disk before the commitment leaves: effects are carried out in order.
+void Worker::commit(JobView& job, Bytes values, std::uint64_t examples) {
+  TrainingDuty& duty = *job.training;
+  const protocol::CohortSlot* slot = my_slot(job);
+  protocol::Update update;
+  update.values = std::move(values);
+  update.examples = examples;
+  update.seed_share = random_.array<32>();
+  protocol::Opening opening;
+  opening.update = codec::encode(update);
+  opening.salt = random_.array<32>();
+  duty.commitment = protocol::commitment(chain_, job.id, job.round->slot, job.round->base_root, id_,
+                                         slot->data_root, opening, update.trace_root);
+  StoredOpening stored{job.id, job.round->slot, duty.commitment, codec::encode(opening)};
+  persist(opening_item(job.id, job.round->slot), codec::encode(stored));
+  duty.opening = PrivateBytes(std::move(stored.opening));
+  crypto::wipe(update.values);
+  crypto::wipe(update.seed_share);
+  crypto::wipe(opening.update);
+  crypto::wipe(opening.salt);
+  submit(ledger::RecordKind::commit, job.id,
+         codec::encode(protocol::Commit{job.round->slot, duty.commitment}));
+  duty.stage = TrainingDuty::Stage::committing;
+  note("round.trained", &job, "trained, committing");
+}
+
+void Worker::reveal(JobView& job, const protocol::CohortSlot& slot) {
+  TrainingDuty& duty = *job.training;
+  if (job.round->phase < RoundPhase::revealing) return;
+  if (slot.reveal) outbox_.drop(job.id, ledger::RecordKind::reveal);
+  const bool missed =
+      !slot.reveal && (job.round->phase > RoundPhase::revealing || past_deadline(job));
+  if (missed) return abandon_training(job, "the reveal deadline has passed");
+  // Once frozen, the set does not wait for anybody.
+  if (job.round->phase > RoundPhase::checking ||
+      (job.round->phase == RoundPhase::checking && past_deadline(job)))
+    return abandon_training(job, "the committee's deadline has passed before it had the update");
+  if (!slot.reveal && !duty.reveal_sent) {
+    protocol::Reveal record;
+    record.slot = job.round->slot;
+    record.length = duty.opening.size();
+    submit(ledger::RecordKind::reveal, job.id, codec::encode(record));
+    note("round.revealing", &job, "revealing");
+  }
+  duty.reveal_sent = true;
+  duty.stage = TrainingDuty::Stage::revealing;
+  deliver(job);
+}
+
+// Every member gets the opening; in this version the coordinator is the only node linked with.
+void Worker::deliver(JobView& job) {
+  TrainingDuty& duty = *job.training;
+  for (const auto& member : job.round->members)
+    if (peer_ == member.member) duty.transfers.try_emplace(member.member, job.id, job.round->slot);
+  const bool delivered =
+      !duty.transfers.empty() &&
+      std::all_of(duty.transfers.begin(), duty.transfers.end(), [](const auto& transfer) {
+        return transfer.second.done() || transfer.second.given_up();
+      });
+  const auto* slot = my_slot(job);
+  if (!delivered || slot == nullptr || !slot->reveal) return;
+  duty.stage = TrainingDuty::Stage::delivered;
+  note("round.delivered", &job, "update delivered, waiting for the aggregate");
+}
+
+void Worker::abandon_training(JobView& job, const std::string& reason) {
+  if (!job.training || job.training->stage == TrainingDuty::Stage::abandoned) return;
+  if (job.training->stage == TrainingDuty::Stage::computing)
+    effects_.push_back(CancelTask{job.training->task});
+  outbox_.drop(job.id, ledger::RecordKind::commit);
+  outbox_.drop(job.id, ledger::RecordKind::reveal);
+  note("round.abandoned", &job, "sitting this round out: " + reason);
+  job.training->stage = TrainingDuty::Stage::abandoned;
+  job.training->transfers.clear();
+}
+
+}  // namespace fedmesh::worker

@@ -1,0 +1,278 @@
+#include "coordinator/coordinator.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "coordinator/queries.h"
+#include "coordinator/rounds/state_access.h"
+#include "models/data/safetensors.h"
+
+namespace fedmesh::coordinator {
+namespace {
+
+constexpr std::size_t kBlockBytes = 512 * 1024;  // a block fits into one message
+constexpr std::size_t kWaitingMax = 16384;
+constexpr int kRunsMax = 64;  // blocks that follow from one another in one tick
+
+std::string software() { return "fedmesh 0.1.0"; }
+
+}  // namespace
+
+Result<std::unique_ptr<Coordinator>> Coordinator::create(ledger::Genesis genesis,
+                                                         crypto::SigningKey key,
+                                                         ledger::Store& store,
+                                                         SecureRandom& random) {
+  std::unique_ptr<Coordinator> self(new Coordinator(std::move(key), random));
+  FM_TRY(self->chain_, ledger::Chain::open(std::move(genesis), self->machine_, store));
+  consensus::SoloOptions options;
+  options.block.bytes = kBlockBytes;
+  options.blocks_per_step = 1;  // own duties follow every block
+  FM_TRY(self->consensus_, consensus::Solo::create(*self->chain_, self->key_.clone(), options));
+  self->aggregator_.emplace(self->chain_->id(), self->key_.node_id(), self->blobs_);
+  self->published_ = self->chain_->height();
+  return self;
+}
+
+Effects Coordinator::step(Instant now, const Event& event) {
+  effects_.clear();
+  if (const auto* up = std::get_if<LinkUp>(&event)) {
+    peers_[up->peer] = Peer{};
+  } else if (const auto* down = std::get_if<LinkDown>(&event)) {
+    peers_.erase(down->peer);
+    uploads_.forget(down->peer);
+  } else if (const auto* received = std::get_if<Received>(&event)) {
+    receive(now, received->peer, received->message);
+  } else {
+    run(now);
+  }
+  return std::move(effects_);
+}
+
+std::optional<Instant> Coordinator::next_wake() const {
+  std::optional<Instant> at = consensus_wake_;
+  const auto earlier = [&](std::optional<Instant> other) {
+    if (other && (!at || *other < *at)) at = other;
+  };
+  earlier(chain_->next_deadline());
+  earlier(aggregator_->next_wake());
+  return at;
+}
+
+void Coordinator::receive(Instant now, const NodeId& peer, const Bytes& bytes) {
+  const auto at = peers_.find(peer);
+  if (at == peers_.end()) return;  // its link ended while the message was on its way
+  at->second.bytes_in += bytes.size();
+  const auto message = protocol::decode_message(bytes);
+  if (!message.ok()) {
+    effects_.push_back(Disconnect{peer, message.error().to_string()});
+    return;
+  }
+  if (!at->second.greeted && !std::holds_alternative<protocol::Hello>(*message)) {
+    effects_.push_back(Disconnect{peer, "the first message is a hello"});
+    return;
+  }
+  std::visit([&](const auto& body) { handle(now, peer, body); }, *message);
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::Hello& hello) {
+  if (!hello.chain.is_zero() && hello.chain != chain_->id()) {
+    effects_.push_back(Disconnect{peer, "another network: this is " + chain_->id().short_hex()});
+    return;
+  }
+  Peer& known = peers_[peer];
+  known.greeted = true;
+  known.subscribed = hello.subscribe;
+  send(peer, protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height()});
+  if (!hello.subscribe || chain_->head_header() == nullptr) return;
+  for (auto& update : state_updates(*chain_, publisher_.all(chain_->state())))
+    send(peer, std::move(update));
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::SubmitRecord& submit) {
+  auto record = ledger::decode_record(submit.record);
+  if (!record.ok()) {
+    effects_.push_back(Disconnect{peer, record.error().to_string()});
+    return;
+  }
+  const Digest hash = ledger::record_hash(*record);
+  if (const auto* final_at = chain_->find(hash)) {
+    send(peer, protocol::RecordResult{hash, final_at->height, ""});
+    return;
+  }
+  if (waiting_.size() >= kWaitingMax) {
+    send(peer, protocol::RecordResult{hash, std::nullopt, "too many records wait; try again"});
+    return;
+  }
+  submitters_[hash].insert(peer);
+  waiting_.push_back(std::move(record).value());
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobRequest& request) {
+  const Bytes* blob = blobs_.get(request.root);
+  if (blob == nullptr || request.offset > blob->size()) {
+    send(peer, protocol::BlobMissing{request.root});
+    return;
+  }
+  const ByteView rest = ByteView(*blob).subspan(request.offset);
+  send(peer,
+       protocol::BlobFrame{request.root, blob->size(), request.offset,
+                           to_bytes(rest.first(std::min(rest.size(), protocol::kFrameBytes)))});
+}
+
+void Coordinator::handle(Instant now, const NodeId& peer, const protocol::OpeningFrame& frame) {
+  take(now, aggregator_->receive(now, chain_->state(), peer, frame));
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobPut& frame) {
+  if (!rounds::has_role(chain_->state(), peer, protocol::kRoleSubmitter)) {
+    send(peer, protocol::BlobPutStatus{frame.root, 0, false,
+                                       "only a node with the role submitter may store blobs"});
+    return;
+  }
+  send(peer, uploads_.add(peer, frame));
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::StateQuery& query) {
+  send(peer, answer(*chain_, query));
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlockQuery& query) {
+  send(peer, answer(*chain_, query));
+}
+
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::StatusQuery& query) {
+  protocol::StatusAnswer out{query.id, software(), {}};
+  for (const auto& [id, known] : peers_) out.peers.push_back({id, known.bytes_in, known.bytes_out});
+  send(peer, std::move(out));
+}
+
+template <class Other>
+void Coordinator::handle(Instant, const NodeId& peer, const Other&) {
+  effects_.push_back(Disconnect{peer, "a message that a coordinator does not take"});
+}
+
+// Blocks follow from one another (a record closes a phase, this node's duty answers), so the loop
+// runs until nothing more happens; the bound only spreads very long chains over several ticks.
+void Coordinator::run(Instant now) {
+  consensus_wake_.reset();
+  for (int i = 0; i < kRunsMax; ++i)
+    if (!run_once(now)) return;
+  consensus_wake_ = now;
+}
+
+bool Coordinator::run_once(Instant now) {
+  const Height before = chain_->height();
+  provide_initial_models();
+  provide_beacons();
+  take(now, aggregator_->step(now, chain_->state()));
+  const bool had_records = !waiting_.empty();
+  if (had_records) {
+    take(now, consensus_->step(now, consensus::Submit{std::exchange(waiting_, {})}));
+  } else {
+    take(now, consensus_->step(now, consensus::Tick{}));
+  }
+  publish(now);
+  return had_records || chain_->height() != before;
+}
+
+void Coordinator::take(Instant now, consensus::Effects effects) {
+  const auto tell = [&](const Digest& record, std::optional<Height> height, std::string reason) {
+    const auto at = submitters_.find(record);
+    if (at == submitters_.end()) return;
+    for (const NodeId& peer : at->second)
+      send(peer, protocol::RecordResult{record, height, reason});
+    submitters_.erase(at);
+  };
+  for (auto& effect : effects) {
+    if (const auto* accepted = std::get_if<consensus::Accepted>(&effect)) {
+      tell(accepted->record, accepted->height, "");
+    } else if (const auto* rejected = std::get_if<consensus::Rejected>(&effect)) {
+      log(now, "record.rejected",
+          rejected->record.short_hex() + ": " + rejected->reason.to_string());
+      tell(rejected->record, std::nullopt, rejected->reason.to_string());
+    } else if (const auto* wake = std::get_if<consensus::WakeAt>(&effect)) {
+      consensus_wake_ = wake->at;
+    } else if (auto* halted = std::get_if<consensus::Halted>(&effect)) {
+      effects_.push_back(Halt{halted->reason});
+    }
+  }
+}
+
+void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
+  for (auto& effect : effects) {
+    if (auto* submit = std::get_if<rounds::SubmitPayload>(&effect)) {
+      submit_own(submit->kind, submit->job, std::move(submit->payload));
+    } else if (auto* reply = std::get_if<rounds::Reply>(&effect)) {
+      send(reply->to, reply->message);
+    } else {
+      effects_.push_back(Log{std::move(std::get<rounds::Note>(effect).event)});
+    }
+  }
+}
+
+void Coordinator::provide_initial_models() {
+  const auto live = rounds::live_jobs(chain_->state());
+  std::erase_if(provided_,
+                [&](const JobId& id) { return !std::binary_search(live.begin(), live.end(), id); });
+  for (const JobId& id : live) {
+    if (!provided_.insert(id).second) continue;
+    const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
+    const auto kept = blobs_.put(models::encode_safetensors(
+        models::initial_parameters(spec.architecture, spec.initial_seed)));
+    FM_CHECK(kept.ok(), "a validated architecture fits into the cache");
+  }
+}
+
+void Coordinator::provide_beacons() {
+  for (const JobId& id : rounds::live_jobs(chain_->state())) {
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
+    if (job.phase != protocol::JobPhase::drawing) {
+      beacons_.erase(id);
+      continue;
+    }
+    const auto [at, fresh] = beacons_.try_emplace(id, job.next);
+    if (!fresh && at->second == job.next) continue;
+    at->second = job.next;
+    submit_own(ledger::RecordKind::beacon, id,
+               codec::encode(protocol::Beacon{job.next, random_.array<32>()}));
+  }
+}
+
+void Coordinator::submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload) {
+  std::uint64_t& last = own_seq_[job];
+  last = std::max(last + 1, chain_->next_author_seq(key_.node_id(), job));
+  waiting_.push_back(ledger::sign_record(key_, kind, chain_->id(), job, last, std::move(payload)));
+}
+
+void Coordinator::publish(Instant now) {
+  if (chain_->height() == published_) return;
+  published_ = chain_->height();
+  const auto keys = publisher_.changed(chain_->state());
+  const auto updates = state_updates(*chain_, keys);
+  for (const auto& [peer, known] : peers_) {
+    if (!known.subscribed) continue;
+    for (const auto& update : updates) send(peer, update);
+  }
+  for (const auto& key : keys) {
+    const std::string_view prefix = protocol::kJobPrefix;
+    if (!key.starts_with(prefix)) continue;
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), key);
+    log(now, "job." + std::string(protocol::to_string(job.phase)),
+        job.id.short_hex() + " " + job.name + ": " + job.reason);
+  }
+}
+
+void Coordinator::send(const NodeId& peer, const protocol::Message& message) {
+  Bytes bytes = protocol::encode_message(message);
+  if (const auto at = peers_.find(peer); at != peers_.end()) at->second.bytes_out += bytes.size();
+  effects_.push_back(Send{peer, std::move(bytes)});
+}
+
+void Coordinator::log(Instant now, std::string kind, std::string detail) {
+  effects_.push_back(Log{{now,
+                          std::move(kind),
+                          {{"height", static_cast<std::int64_t>(chain_->height().value)},
+                           {"detail", std::move(detail)}}}});
+}
+
+}  // namespace fedmesh::coordinator

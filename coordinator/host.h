@@ -1,0 +1,21 @@
+// The coordinator's process: the only place where its effects become sends, log lines and timers.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+namespace fedmesh::coordinator {
+
+struct HostConfig {
+  std::filesystem::path home;  // holds node.key, genesis.fm, events.jsonl
+  std::string listen;          // host:port; port 0 takes a free one
+  std::filesystem::path
+      endpoint_file;  // if set: the bound host:port is written there once listening
+};
+
+// Runs until SIGINT or SIGTERM. An error says what to do.
+Result<void> run(const HostConfig& config);
+
+}  // namespace fedmesh::coordinator

@@ -1,0 +1,52 @@
+// fedmesh-coordinator: consensus member, aggregator and meeting point of one network.
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/crypto/keys.h"
+#include "base/options.h"
+#include "coordinator/host.h"
+
+namespace {
+
+fedmesh::Command command() {
+  const char* user_home = std::getenv("HOME");
+  fedmesh::Command root{
+      .name = "fedmesh-coordinator",
+      .help = "Runs a coordinator: it keeps the ledger, aggregates updates and serves workers.",
+      .config_file = true};
+  root.options = {
+      {.name = "home",
+       .value = "DIR",
+       .fallback = std::string(user_home != nullptr ? user_home : ".") + "/.fedmesh/coordinator",
+       .help = "where node.key and genesis.fm are (made by `fedmesh init`)"},
+      {.name = "listen",
+       .value = "HOST:PORT",
+       .fallback = "127.0.0.1:7700",
+       .help = "address to listen on; port 0 takes a free one"},
+      {.name = "endpoint-file",
+       .value = "FILE",
+       .help = "write the bound HOST:PORT there once listening"}};
+  return root;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  fedmesh::crypto::initialise();
+  auto invocation =
+      fedmesh::parse_options(command(), {argv + 1, argv + argc}, fedmesh::process_environment());
+  if (!invocation.ok()) {
+    std::fprintf(stderr, "fedmesh-coordinator: %s\n", invocation.error().detail.c_str());
+    return fedmesh::kExitUsage;
+  }
+  if (invocation->print) {
+    std::printf("%s", invocation->print->c_str());
+    return fedmesh::kExitDone;
+  }
+  const auto& options = invocation->options;
+  const auto result = fedmesh::coordinator::run(
+      {options.text("home"), options.text("listen"), options.text("endpoint-file")});
+  if (result.ok()) return fedmesh::kExitDone;
+  std::fprintf(stderr, "fedmesh-coordinator: %s\n", result.error().to_string().c_str());
+  return fedmesh::kExitFailed;
+}

@@ -8,6 +8,7 @@
 #include "coordinator/audit/round_recount.h"
 #include "coordinator/ledger/entries.h"
 #include "coordinator/ledger/merkle.h"
+#include "coordinator/rounds/aggregate.h"
 #include "models/data/safetensors.h"
 #include "privacy/accountant.h"
 
@@ -113,9 +114,11 @@ class JobRecount {
 
   Result<void> pay(const RoundState& round) {
     if (!budget_) return {};
-    FM_TRY_VOID(budget_->reserve(round.epsilon_nano));
-    if (round.charged) return budget_->charge_reserved(round.epsilon_nano);
-    if (is_over(round.phase)) return budget_->release(round.epsilon_nano);
+    const auto sensitivity =
+        static_cast<std::uint64_t>(rounds::sensitivity_granules(story_.spec, round.kind));
+    FM_TRY_VOID(budget_->reserve(round.epsilon_nano, sensitivity));
+    if (round.charged) return budget_->charge_reserved(round.epsilon_nano, sensitivity);
+    if (is_over(round.phase)) return budget_->release(round.epsilon_nano, sensitivity);
     return {};
   }
 

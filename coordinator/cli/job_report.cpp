@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "coordinator/cli/command_support.h"
+#include "coordinator/rounds/aggregate.h"
 #include "privacy/accountant.h"
 
 namespace fedmesh::cli {
@@ -15,19 +16,22 @@ using protocol::RoundState;
 // What the budget had been charged when the round was over.
 class SpentSoFar {
  public:
-  explicit SpentSoFar(const protocol::JobSpec& spec) {
+  explicit SpentSoFar(const protocol::JobSpec& spec) : spec_(spec) {
     if (!spec.is_private()) return;
     auto created = privacy::Accountant::create(spec.privacy.total);
     if (created.ok()) accountant_.emplace(std::move(created).value());
   }
   std::int64_t after(const RoundState& round) {
     if (!accountant_) return 0;
-    if (round.charged && accountant_->reserve(round.epsilon_nano).ok())
-      (void)accountant_->charge_reserved(round.epsilon_nano).ok();
+    const auto sensitivity =
+        static_cast<std::uint64_t>(rounds::sensitivity_granules(spec_, round.kind));
+    if (round.charged && accountant_->reserve(round.epsilon_nano, sensitivity).ok())
+      (void)accountant_->charge_reserved(round.epsilon_nano, sensitivity).ok();
     return accountant_->epsilon_spent_nano();
   }
 
  private:
+  const protocol::JobSpec& spec_;
   std::optional<privacy::Accountant> accountant_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "coordinator/ledger/merkle.h"
+#include "coordinator/rounds/aggregate.h"
 #include "coordinator/rounds/conduct.h"
 #include "coordinator/rounds/election.h"
 #include "coordinator/rounds/job_transitions.h"
@@ -36,6 +37,11 @@ privacy::Accountant accountant_of(const JobState& job) {
   auto accountant = privacy::Accountant::from_state(job.privacy);
   FM_CHECK(accountant.ok(), "the state holds what an accountant gave");
   return std::move(accountant).value();
+}
+
+// The Renyi costs of integer noise depend on it where delta > 0.
+std::uint64_t sensitivity_of(const JobSpec& spec, const RoundState& round) {
+  return static_cast<std::uint64_t>(sensitivity_granules(spec, round.kind));
 }
 
 // "missing a1b2c3d4 e5f60718"
@@ -135,11 +141,11 @@ void finish(const BlockContext& context, State& state, JobState& job, const JobS
 }
 
 // The reservation is released unless S had frozen.
-void mark_void(const BlockContext& context, JobState& job, RoundState& round,
+void mark_void(const BlockContext& context, JobState& job, const JobSpec& spec, RoundState& round,
                const std::string& reason) {
   if (round.epsilon_nano > 0 && !round.charged) {
     auto accountant = accountant_of(job);
-    const auto released = accountant.release(round.epsilon_nano);
+    const auto released = accountant.release(round.epsilon_nano, sensitivity_of(spec, round));
     FM_CHECK(released.ok(), "an open round has its reservation");
     job.privacy = accountant.state();
   }
@@ -152,7 +158,7 @@ void mark_void(const BlockContext& context, JobState& job, RoundState& round,
 
 void close_void(const BlockContext& context, State& state, JobState& job, const JobSpec& spec,
                 RoundState& round, const std::string& reason) {
-  mark_void(context, job, round, reason);
+  mark_void(context, job, spec, round, reason);
   settle_conduct(state, round);
   retry(state, job, spec, reason);
 }
@@ -246,7 +252,8 @@ Moved Stepper::checking() {
   round.reveal_set_root = ledger::merkle_root_of_hashes(leaves);
   if (round.epsilon_nano > 0) {
     auto accountant = accountant_of(job);
-    const auto charged = accountant.charge_reserved(round.epsilon_nano);
+    const auto charged =
+        accountant.charge_reserved(round.epsilon_nano, sensitivity_of(spec, round));
     FM_CHECK(charged.ok(), "an open round has its reservation");
     job.privacy = accountant.state();
     round.charged = true;
@@ -374,7 +381,8 @@ void open_round(const BlockContext& context, State& state, JobState& job, const 
                              ? spec.preprocessing.epsilon_nano
                              : spec.privacy.epsilon_per_round_nano;
     auto accountant = accountant_of(job);
-    if (auto reserved = accountant.reserve(round.epsilon_nano); !reserved.ok())
+    if (auto reserved = accountant.reserve(round.epsilon_nano, sensitivity_of(spec, round));
+        !reserved.ok())
       return end_job(state, job, JobPhase::finished,
                      "privacy budget spent: " + reserved.error().detail);
     job.privacy = accountant.state();
@@ -405,7 +413,7 @@ void void_round(const BlockContext& context, State& state, JobState& job,
                 const std::string& reason) {
   const std::string key = protocol::round_key(job.id, job.next);
   auto round = require<RoundState>(state, key);
-  mark_void(context, job, round, reason);
+  mark_void(context, job, require<JobSpec>(state, protocol::spec_key(job.id)), round, reason);
   store(state, key, round);
 }
 

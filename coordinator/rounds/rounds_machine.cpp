@@ -17,11 +17,14 @@ using ledger::RecordKind;
 Result<void> apply_admit(const Record& record, ledger::State& state) {
   if (!state.contains(operator_key(record.author_id())))
     return unauthenticated("only an operator named in the genesis admits nodes");
+  if (!record.job.is_zero()) return invalid_argument("an admit record names no job");
   FM_TRY(const auto admit, protocol::decode_payload<protocol::Admit>(record.payload));
   if ((admit.roles & ~protocol::kAllRoles) != 0)
     return invalid_argument("admit names an unknown role");
-  if (admit.name.size() > ledger::kMaxNameBytes)
-    return invalid_argument("a node's name has at most 64 bytes");
+  const bool printable = std::all_of(admit.name.begin(), admit.name.end(),
+                                     [](char c) { return c >= ' ' && c <= '~'; });
+  if (admit.name.size() > ledger::kMaxNameBytes || !printable)
+    return invalid_argument("a node's name has at most 64 printable ASCII characters");
   const NodeId id = crypto::node_id_of(admit.key.view());
   auto node =
       node_state(state, id).value_or(protocol::NodeState{admit.key, 0, "", kConductAdmitted, 0});

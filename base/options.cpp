@@ -178,12 +178,12 @@ class OptionsBuilder {
   Result<void> assign(const Option& option, std::vector<std::string> values,
                       const std::string& where) {
     auto& to = out_.values_[option.name];
-    if (option.kind == OptionKind::list) {
+    if (option.kind == OptionKind::list && option.commas) {
       std::vector<std::string> parts;
       for (const auto& value : values)
         for (auto& part : split_commas(value)) parts.push_back(std::move(part));
       values = std::move(parts);
-    } else if (values.size() != 1) {
+    } else if (option.kind != OptionKind::list && values.size() != 1) {
       return invalid_argument(where + " is given " + std::to_string(values.size()) +
                               " times; it takes one value" + hint());
     }

@@ -38,6 +38,8 @@ struct Option {
   std::string help{};      // one line
   std::string env{};       // empty: FEDMESH_ and the name, FEDMESH_DATA_DIR
   bool required = false;
+  bool commas =
+      true;  // list: a value may hold several elements; false: commas belong to the element
   std::vector<std::string> choices{};  // text and list: nothing else is allowed
   std::int64_t minimum = std::numeric_limits<std::int64_t>::min();
   std::int64_t maximum = std::numeric_limits<std::int64_t>::max();

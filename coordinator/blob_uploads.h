@@ -11,8 +11,8 @@ namespace fedmesh::coordinator {
 
 class BlobUploads {
  public:
-  static constexpr std::size_t kUploadsMax = 8;                // peers at a time
-  static constexpr std::uint64_t kUploadBytesMax = 64u << 20;  // of one blob
+  static constexpr std::size_t kUploadsMax = 8;  // peers at a time
+  static constexpr std::uint64_t kUploadBytesMax = protocol::kMaxEvaluationBytes;
 
   explicit BlobUploads(rounds::BlobCache& blobs) : blobs_(blobs) {}
 

@@ -12,7 +12,10 @@ namespace {
 
 constexpr std::size_t kBlockBytes = 512 * 1024;  // a block fits into one message
 constexpr std::size_t kWaitingMax = 16384;
-constexpr int kRunsMax = 64;  // blocks that follow from one another in one tick
+constexpr int kGreetingsMax = 2;
+constexpr std::int64_t kProofsBurst = 5000;  // state entries that a peer may ask for at once
+constexpr int kRejectionsLogged = 100;       // a minute
+constexpr int kRunsMax = 64;                 // blocks that follow from one another in one tick
 
 std::string software() { return "fedmesh 0.1.0"; }
 
@@ -67,7 +70,7 @@ void Coordinator::receive(Instant now, const NodeId& peer, const Bytes& bytes) {
     effects_.push_back(Disconnect{peer, message.error().to_string()});
     return;
   }
-  if (!at->second.greeted && !std::holds_alternative<protocol::Hello>(*message)) {
+  if (at->second.greetings == 0 && !std::holds_alternative<protocol::Hello>(*message)) {
     effects_.push_back(Disconnect{peer, "the first message is a hello"});
     return;
   }
@@ -80,7 +83,11 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::Hello& hel
     return;
   }
   Peer& known = peers_[peer];
-  known.greeted = true;
+  // A newcomer greets twice: once to learn the genesis, once to subscribe.
+  if (++known.greetings > kGreetingsMax) {
+    effects_.push_back(Disconnect{peer, "greeted more than twice"});
+    return;
+  }
   known.subscribed = hello.subscribe;
   send(peer, protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height()});
   if (!hello.subscribe || chain_->head_header() == nullptr) return;
@@ -97,6 +104,14 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::SubmitReco
   const Digest hash = ledger::record_hash(*record);
   if (const auto* final_at = chain_->find(hash)) {
     send(peer, protocol::RecordResult{hash, final_at->height, ""});
+    return;
+  }
+  const NodeId author = record->author_id();
+  const auto node = rounds::node_state(chain_->state(), author);
+  if ((!node || node->roles == 0) && !chain_->state().contains(rounds::operator_key(author))) {
+    send(peer, protocol::RecordResult{hash, std::nullopt,
+                                      "unauthenticated: node " + author.short_hex() +
+                                          " is not admitted; ask an operator: fedmesh node admit"});
     return;
   }
   if (waiting_.size() >= kWaitingMax) {
@@ -132,8 +147,19 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobPut& f
   send(peer, uploads_.add(peer, frame));
 }
 
-void Coordinator::handle(Instant, const NodeId& peer, const protocol::StateQuery& query) {
-  send(peer, answer(*chain_, query));
+// Proofs are dear: whoever asks for too many has to wait.
+void Coordinator::handle(Instant now, const NodeId& peer, const protocol::StateQuery& query) {
+  Peer& known = peers_[peer];
+  const auto elapsed = std::max<std::int64_t>(0, (now - known.proofs_at).count());
+  known.proofs = std::min<std::int64_t>(kProofsBurst, known.proofs + elapsed);  // one a millisecond
+  known.proofs_at = now;
+  if (known.proofs <= 0) {
+    effects_.push_back(Disconnect{peer, "asked for too much state; try again in a few seconds"});
+    return;
+  }
+  auto page = answer(*chain_, query);
+  known.proofs -= static_cast<std::int64_t>(page.page.entries.size()) + 1;
+  send(peer, std::move(page));
 }
 
 void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlockQuery& query) {
@@ -162,6 +188,8 @@ void Coordinator::run(Instant now) {
 
 bool Coordinator::run_once(Instant now) {
   const Height before = chain_->height();
+  if (pinned_at_ != before) pin_blobs();
+  pinned_at_ = before;
   provide_initial_models();
   provide_beacons();
   take(now, aggregator_->step(now, chain_->state()));
@@ -187,8 +215,7 @@ void Coordinator::take(Instant now, consensus::Effects effects) {
     if (const auto* accepted = std::get_if<consensus::Accepted>(&effect)) {
       tell(accepted->record, accepted->height, "");
     } else if (const auto* rejected = std::get_if<consensus::Rejected>(&effect)) {
-      log(now, "record.rejected",
-          rejected->record.short_hex() + ": " + rejected->reason.to_string());
+      log_rejection(now, *rejected);
       tell(rejected->record, std::nullopt, rejected->reason.to_string());
     } else if (const auto* wake = std::get_if<consensus::WakeAt>(&effect)) {
       consensus_wake_ = wake->at;
@@ -196,6 +223,16 @@ void Coordinator::take(Instant now, consensus::Effects effects) {
       effects_.push_back(Halt{halted->reason});
     }
   }
+}
+
+// A flood of bad records must not become a flood of log lines.
+void Coordinator::log_rejection(Instant now, const consensus::Rejected& rejected) {
+  if (now - rejections_since_ >= std::chrono::minutes(1)) {
+    rejections_since_ = now;
+    rejections_ = 0;
+  }
+  if (++rejections_ > kRejectionsLogged) return;
+  log(now, "record.rejected", rejected.record.short_hex() + ": " + rejected.reason.to_string());
 }
 
 void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
@@ -210,6 +247,18 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
   }
 }
 
+// What live jobs go on from stays, whatever else is stored.
+void Coordinator::pin_blobs() {
+  std::set<Digest> roots;
+  for (const JobId& id : rounds::live_jobs(chain_->state())) {
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
+    const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
+    roots.insert(
+        {job.base_root, job.model_root, job.standardisation_root, spec.evaluation.blob_root});
+  }
+  blobs_.pin(std::move(roots));
+}
+
 void Coordinator::provide_initial_models() {
   const auto live = rounds::live_jobs(chain_->state());
   std::erase_if(provided_,
@@ -217,9 +266,10 @@ void Coordinator::provide_initial_models() {
   for (const JobId& id : live) {
     if (!provided_.insert(id).second) continue;
     const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
+    // Without room the aggregator does not accept the job's rounds, and says so.
     const auto kept = blobs_.put(models::encode_safetensors(
         models::initial_parameters(spec.architecture, spec.initial_seed)));
-    FM_CHECK(kept.ok(), "a validated architecture fits into the cache");
+    if (!kept.ok()) provided_.erase(id);
   }
 }
 

@@ -72,7 +72,9 @@ class Coordinator {
 
  private:
   struct Peer {
-    bool greeted = false;
+    int greetings = 0;
+    std::int64_t proofs = 0;  // that it may still ask for
+    Instant proofs_at;
     bool subscribed = false;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
@@ -97,12 +99,14 @@ class Coordinator {
   bool run_once(Instant now);
   void take(Instant now, consensus::Effects effects);
   void take(Instant now, rounds::AggregatorEffects effects);
+  void pin_blobs();
   void provide_initial_models();
   void provide_beacons();
   void submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload);
   void publish(Instant now);
   void send(const NodeId& peer, const protocol::Message& message);
   void log(Instant now, std::string kind, std::string detail);
+  void log_rejection(Instant now, const consensus::Rejected& rejected);
 
   crypto::SigningKey key_;
   SecureRandom& random_;
@@ -121,6 +125,9 @@ class Coordinator {
   std::set<JobId> provided_;                       // jobs whose first model is in the cache
   std::optional<Instant> consensus_wake_;
   Height published_;
+  std::optional<Height> pinned_at_;
+  Instant rejections_since_;
+  int rejections_ = 0;
   Effects effects_;
 };
 

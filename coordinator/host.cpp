@@ -1,7 +1,12 @@
 #include "coordinator/host.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <memory>
 
@@ -97,6 +102,22 @@ Result<void> write_endpoint(const std::filesystem::path& path, const std::string
   return {};
 }
 
+// This version keeps the ledger in memory. Starting again with the same genesis would sign a second
+// block 1, a fork.
+Result<void> refuse_second_start(const std::filesystem::path& home) {
+  const auto mark = home / "chain.started";
+  const int fd = ::open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno == EEXIST)
+    return unavailable("the ledger of " + home.string() +
+                       " lived in memory and ended with the coordinator's process; going on would "
+                       "fork it. Make a new network: fedmesh init --home NEWDIR");
+  if (fd < 0) return unavailable("write " + mark.string() + ": " + std::strerror(errno));
+  const bool durable = ::fsync(fd) == 0;
+  ::close(fd);
+  if (!durable) return unavailable("flush " + mark.string());
+  return {};
+}
+
 }  // namespace
 
 Result<void> run(const HostConfig& config) {
@@ -116,6 +137,7 @@ Result<void> run(const HostConfig& config) {
   FM_TRY(const auto coordinator,
          Coordinator::create(std::move(genesis), key.clone(), store, random));
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
+  FM_TRY_VOID(refuse_second_start(config.home));
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
   std::printf("fedmesh-coordinator: network %s, chain %s, node %s, listening on %s\n", name.c_str(),
               coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),

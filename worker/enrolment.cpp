@@ -89,16 +89,57 @@ void Worker::grant(const JobView& job) {
   persist_grants();
 }
 
-// An ended job has spent what its ledger state says; only then the rest is free again.
+// An ended job has spent what its ledger state says, and at least what this worker opened; only
+// then the rest is free again.
 void Worker::settle_grant(const JobView& job) {
   const auto found = granted_.find(job.id);
   if (found == granted_.end()) return;
   std::int64_t spent = found->second;
   if (const auto accountant = privacy::Accountant::from_state(job.state->privacy); accountant.ok())
     spent = std::min(spent, accountant->epsilon_spent_nano());
+  std::int64_t own = 0;  // basic composition: never less than what was opened
+  for (const OpenedRound& round : opened_[job.id]) own += round.epsilon_nano;
+  spent = std::max(spent, std::min(own, found->second));
   granted_.erase(found);
+  opened_.erase(job.id);
   ended_epsilon_nano_ += std::min(spent, INT64_MAX - ended_epsilon_nano_);
   persist_grants();
+}
+
+// Before an opening leaves: its round costs what the signed job says, and all that were opened stay
+// within the job's budget, whatever the ledger's state claims. Counted once per slot, on disk
+// before the opening is sent.
+Result<void> Worker::charge_opening(const JobView& job) {
+  if (!job.spec->is_private()) return {};
+  const auto& spec = *job.spec;
+  const bool query = job.round->kind == protocol::RoundKind::standardisation;
+  const std::int64_t epsilon =
+      query ? spec.preprocessing.epsilon_nano : spec.privacy.epsilon_per_round_nano;
+  if (job.round->epsilon_nano != epsilon)
+    return invalid_argument("the round charges another epsilon than the job says");
+  const std::uint64_t sensitivity = query ? (2 * spec.schema.numeric_features().size())
+                                                << spec.preprocessing.fraction_bits
+                                          : static_cast<std::uint64_t>(spec.privacy.clip_granules);
+  auto& opened = opened_[job.id];
+  for (const OpenedRound& round : opened)
+    if (round.slot == job.round->slot) return {};
+  FM_TRY(auto accountant, privacy::Accountant::create(spec.privacy.total));
+  for (const OpenedRound& round : opened)
+    FM_TRY_VOID(accountant.reserve(round.epsilon_nano, round.sensitivity_granules));
+  FM_TRY_VOID(accountant.reserve(epsilon, sensitivity));
+  opened.push_back({job.round->slot, epsilon, sensitivity});
+  persist_grants();
+  return {};
+}
+
+// A round that became void before its set froze has released nothing.
+void Worker::release_opening(const JobView& job) {
+  if (!job.round || job.round->phase != protocol::RoundPhase::voided || job.round->charged) return;
+  const auto opened = opened_.find(job.id);
+  if (opened == opened_.end()) return;
+  const auto released = std::erase_if(
+      opened->second, [&](const OpenedRound& round) { return round.slot == job.round->slot; });
+  if (released > 0) persist_grants();
 }
 
 }  // namespace fedmesh::worker

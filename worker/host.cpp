@@ -134,8 +134,9 @@ Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transp
       if (const auto* failed = std::get_if<net::DialFailed>(&event)) report.failed(*failed);
       if (const auto* up = std::get_if<net::Connected>(&event)) {
         report.connected();
-        const protocol::Hello hello{config.chain.value_or(ChainId{}),
-                                    std::string("fedmesh-worker ") + version(), false};
+        // Asks for whatever network there is: to name the pinned one would be answered with a
+        // hang-up by a coordinator of another, and its owner would not learn why.
+        const protocol::Hello hello{ChainId{}, std::string("fedmesh-worker ") + version(), false};
         (void)transport.send(up->peer.id, protocol::encode_message(hello)).ok();
       }
       const auto* received = std::get_if<net::Received>(&event);

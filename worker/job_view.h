@@ -24,6 +24,14 @@ struct StoredOpening {
   FM_FIELDS(job, slot, commitment, opening)
 };
 
+// A round that this worker has paid for out of its own count.
+struct OpenedRound {
+  protocol::Slot slot;
+  std::int64_t epsilon_nano = 0;
+  std::uint64_t sensitivity_granules = 1;
+  FM_FIELDS(slot, epsilon_nano, sensitivity_granules)
+};
+
 struct StoredScore {
   JobId job;
   protocol::Slot slot;

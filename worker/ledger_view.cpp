@@ -170,6 +170,7 @@ void Worker::take_round(const protocol::StateUpdate& update, const JobId& id, co
 
 // Openings are erased when their round is over; whatever is still under way for it stops.
 void Worker::end_round(JobView& job) {
+  release_opening(job);
   using Phase = protocol::RoundPhase;
   if (job.training) {
     if (job.training->stage == TrainingDuty::Stage::computing)

@@ -20,8 +20,9 @@ struct StoredHead {
 
 struct StoredGrants {
   std::vector<std::pair<JobId, std::int64_t>> live;
+  std::vector<std::pair<JobId, std::vector<OpenedRound>>> opened;
   std::int64_t ended_nano = 0;
-  FM_FIELDS(live, ended_nano)
+  FM_FIELDS(live, opened, ended_nano)
 };
 
 std::string slot_name(const JobId& job, const protocol::Slot& slot) {
@@ -41,7 +42,8 @@ std::string score_item(const JobId& job, const protocol::Slot& slot) {
 Result<void> Worker::restore(PersistedItems items) {
   const auto damaged = [](const std::string& name, const Error& error) {
     return corruption("the stored item '" + name + "' is damaged (" + error.detail +
-                      "); remove it to go on without");
+                      "). Restore it from a backup; without it this worker forgets what it has "
+                      "promised or spent (removing 'grants' forgets all epsilon spent so far)");
   };
   for (auto& [name, bytes] : items) {
     if (name == kSecretItem) {
@@ -62,6 +64,7 @@ Result<void> Worker::restore(PersistedItems items) {
       const auto grants = codec::decode<StoredGrants>(bytes);
       if (!grants.ok()) return damaged(name, grants.error());
       granted_.insert(grants->live.begin(), grants->live.end());
+      opened_.insert(grants->opened.begin(), grants->opened.end());
       ended_epsilon_nano_ = grants->ended_nano;
     } else if (name.starts_with("opening-") || name.starts_with("score-")) {
       restored_.emplace(name, std::move(bytes));
@@ -86,7 +89,8 @@ std::int64_t Worker::spent_nano() const {
 }
 
 void Worker::persist_grants() {
-  StoredGrants grants{{granted_.begin(), granted_.end()}, ended_epsilon_nano_};
+  StoredGrants grants{
+      {granted_.begin(), granted_.end()}, {opened_.begin(), opened_.end()}, ended_epsilon_nano_};
   persist(kGrantsItem, codec::encode(grants));
 }
 

@@ -1,5 +1,6 @@
 // A worker's share of a round: fetch, compute, commit, reveal, hand over the opening.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/crypto/digest.h"
@@ -44,6 +45,14 @@ std::uint64_t training_seed(const JobView& job, const NodeId& worker) {
                             .add(worker)
                             .finish();
   return load_le64(digest.view());
+}
+
+// A delta that is not finite becomes the zero vector, a value beyond the grid its largest one.
+void bound_delta(std::vector<float>& delta, unsigned fraction_bits) {
+  const bool finite =
+      std::all_of(delta.begin(), delta.end(), [](float value) { return std::isfinite(value); });
+  const float limit = std::ldexp(1.0f, 30 - static_cast<int>(fraction_bits));
+  for (float& value : delta) value = finite ? std::clamp(value, -limit, limit) : 0.0f;
 }
 
 }  // namespace
@@ -219,7 +228,10 @@ Result<Bytes> Worker::update_values(const JobView& job, const trainer::Response&
   crypto::wipe(result.delta);
   if (delta.size() != dimension(job)) return wrong;
   const auto& privacy = job.spec->privacy;
+  // With privacy on, whether this worker commits must not depend on its data.
+  if (job.spec->is_private()) bound_delta(delta, privacy.fraction_bits);
   FM_TRY(auto granules, privacy::quantise(delta, privacy.fraction_bits));
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(delta.data()), delta.size() * sizeof(float)});
   if (privacy.clip_granules > 0) privacy::clip_l1(std::span(granules), privacy.clip_granules);
   examples = result.examples;
   return trainer::to_le_bytes(granules);
@@ -262,6 +274,8 @@ void Worker::reveal(JobView& job, const protocol::CohortSlot& slot) {
   if (job.round->phase > RoundPhase::checking ||
       (job.round->phase == RoundPhase::checking && past_deadline(job)))
     return abandon_training(job, "the committee's deadline has passed before it had the update");
+  if (const auto charged = charge_opening(job); !charged.ok())
+    return abandon_training(job, charged.error().detail);
   if (!slot.reveal && !duty.reveal_sent) {
     protocol::Reveal record;
     record.slot = job.round->slot;

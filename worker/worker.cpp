@@ -109,6 +109,11 @@ void Worker::handle(const protocol::Welcome& welcome) {
     return give_up_link("it serves network " + chain.short_hex() + ", this worker is pinned to " +
                         chain_.short_hex());
   welcomed_ = true;
+  // Jobs that ended while the link was down are announced no more.
+  std::set<JobId> known;
+  for (const auto& [id, job] : jobs_) known.insert(id);
+  for (const auto& [id, granted] : granted_) known.insert(id);
+  for (const JobId& id : known) send(protocol::StateQuery{0, protocol::job_key(id), "", 1});
 }
 
 void Worker::handle(const protocol::RecordResult& result) {
@@ -151,7 +156,7 @@ void Worker::handle(const protocol::StateUpdate& update) {
 
 void Worker::handle(const protocol::StateAnswer& answer) {
   if (answer.page.entries.empty() || !proven(answer.page)) return;
-  for (const ledger::StateEntry& entry : answer.page.entries) take_contribution(answer.page, entry);
+  take_entries(answer.page);
 }
 
 void Worker::handle(const protocol::BlobFrame& frame) {

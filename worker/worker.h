@@ -128,6 +128,8 @@ class Worker {
   Result<void> compute_data_root(JobView& job);
   void grant(const JobView& job);
   void settle_grant(const JobView& job);
+  Result<void> charge_opening(const JobView& job);
+  void release_opening(const JobView& job);
 
   // training_duty.cpp
   const protocol::CohortSlot* my_slot(const JobView& job) const;
@@ -182,6 +184,9 @@ class Worker {
 
   // Epsilon that this worker has consented to: of live jobs as granted, of ended ones as spent.
   std::map<JobId, std::int64_t> granted_;
+  // Rounds of live jobs for which an opening was handed over, with their epsilon: this worker's own
+  // count, whatever the ledger says.
+  std::map<JobId, std::vector<OpenedRound>> opened_;
   std::int64_t ended_epsilon_nano_ = 0;
 
   std::optional<std::int64_t> clock_lead_ms_;  // of the ledger's clock over ours, a lower bound

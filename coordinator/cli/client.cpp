@@ -150,8 +150,12 @@ Result<std::map<std::string, Bytes>> Client::entries(const std::string& prefix) 
             protocol::StateQuery{id, prefix, after, 256},
             [&](const protocol::StateAnswer& answer) { return answer.id == id; }, "a state query"));
     FM_TRY_VOID(take_update(page.page, out));
+    for (const auto& entry : page.page.entries) {
+      if (!entry.key.starts_with(prefix) || entry.key <= after)
+        return corruption("the coordinator answers another question than was asked");
+      after = entry.key;
+    }
     if (!page.more || page.page.entries.empty()) return out;
-    after = page.page.entries.back().key;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "coordinator/ledger/export.h"
+#include "coordinator/ledger/genesis.h"
 
 namespace fedmesh::cli {
 
@@ -20,6 +21,12 @@ Result<std::unique_ptr<Client>> connect(const Options& options, bool subscribe) 
     config.chain = *chain;
   }
   const std::filesystem::path path = options.text("key");
+  // The genesis beside the key names the network that is meant.
+  const auto genesis_file = path.parent_path() / "genesis.fm";
+  if (!config.chain && std::filesystem::exists(genesis_file)) {
+    FM_TRY(const auto genesis, ledger::load_genesis(genesis_file));
+    config.chain = ledger::chain_id(genesis);
+  }
   auto key = crypto::load_key(path);
   if (!key.ok() && key.error().code == ErrorCode::not_found)
     return not_found("there is no key " + path.string() +

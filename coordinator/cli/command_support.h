@@ -11,7 +11,8 @@
 
 namespace fedmesh::cli {
 
-// --coordinator, --key, --chain.
+// --coordinator, --key, --chain; without --chain the genesis.fm beside the key names the network,
+// if there is one.
 Result<std::unique_ptr<Client>> connect(const Options& options, bool subscribe = false);
 
 bool wants_json(const Options& options);

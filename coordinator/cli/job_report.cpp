@@ -132,7 +132,7 @@ std::string round_line(const JobView& view, const RoundState& round) {
             percent_text(round.validation->correct, round.validation->count);
   }
   if (round.charged) text += ", epsilon " + nano_text(round.epsilon_nano, 3) + " charged";
-  return text + ", " + nano_text((round.closed_ms - round.opened_ms) * 1'000'000, 1) + " s";
+  return text + ", " + nano_text((round.closed_ms - round.opened_ms) * 1'000'000, 2) + " s";
 }
 
 }  // namespace fedmesh::cli

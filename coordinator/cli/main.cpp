@@ -61,7 +61,7 @@ Option device_option() {
 }
 
 Option data_option(const char* help) {
-  return {.name = "data", .kind = OptionKind::list, .value = "URI", .help = help};
+  return {.name = "data", .kind = OptionKind::list, .value = "URI", .help = help, .commas = false};
 }
 
 Option integer_option(const char* name, const char* fallback, const char* help) {
@@ -176,15 +176,16 @@ Command root_command() {
                    .help = "Print a key file's public key and node id.",
                    .positionals = {{.name = "FILE", .help = "a key file"}}}};
   Command init{.name = "init", .help = "Make the keys and the genesis of a new network."};
-  init.options = {{.name = "home",
-                   .value = "DIR",
-                   .fallback = user_path("coordinator"),
-                   .help = "folder of the new coordinator"},
-                  {.name = "network", .value = "NAME", .fallback = "fedmesh", .help = "its name"},
-                  {.name = "participant",
-                   .kind = OptionKind::list,
-                   .value = "KEY:ROLES[:NAME]",
-                   .help = "admit a key from the start (others later: fedmesh node admit)"}};
+  init.options = {
+      {.name = "home",
+       .value = "DIR",
+       .fallback = user_path("coordinator"),
+       .help = "folder of the new coordinator"},
+      {.name = "network", .value = "NAME", .fallback = "fedmesh", .help = "its name"},
+      {.name = "participant",
+       .kind = OptionKind::list,
+       .value = "KEY:ROLES[:NAME]",
+       .help = "admit a key from the start, roles joined by + (others later: node admit)"}};
   for (auto& option : init.options)
     if (option.kind == OptionKind::list) option.env = "FEDMESH_PARTICIPANTS";
   Command audit{.name = "audit",

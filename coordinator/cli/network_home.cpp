@@ -1,5 +1,6 @@
 #include "coordinator/cli/network_home.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -29,7 +30,9 @@ std::vector<std::string> split(const std::string& text, char separator, std::siz
 
 Result<std::uint32_t> parse_roles(const std::string& text) {
   std::uint32_t roles = 0;
-  for (const std::string& part : split(text, ',', 64)) {
+  std::string separated = text;
+  std::replace(separated.begin(), separated.end(), '+', ',');
+  for (const std::string& part : split(separated, ',', 64)) {
     if (part == "none") continue;
     std::uint32_t role = 0;
     for (const auto& [name, bit] : kRoles)
@@ -37,7 +40,7 @@ Result<std::uint32_t> parse_roles(const std::string& text) {
     if (role == 0)
       return invalid_argument("unknown role '" + part +
                               "'; allowed: coordinator, aggregator, worker, validator, submitter, "
-                              "none, separated by commas");
+                              "none, joined by ',' or '+'");
     roles |= role;
   }
   return roles;

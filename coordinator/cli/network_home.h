@@ -20,11 +20,12 @@ Result<ledger::Genesis> create_network(const std::filesystem::path& home,
                                        std::vector<ledger::Participant> participants,
                                        SecureRandom& random, std::int64_t now_ms);
 
-// "worker,validator" -> bits; the error lists the roles.
+// "worker,validator" or "worker+validator" -> bits; the error lists the roles.
 Result<std::uint32_t> parse_roles(const std::string& text);
 std::string roles_text(std::uint32_t roles);
 
-// "PUBLICKEYHEX:ROLES[:NAME]"
+// "PUBLICKEYHEX:ROLES[:NAME]". Several roles are joined by '+' here: a list option splits at
+// commas.
 Result<ledger::Participant> parse_participant(const std::string& text);
 
 }  // namespace fedmesh::cli

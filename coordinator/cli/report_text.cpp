@@ -73,7 +73,7 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 std::string seconds_text(std::int64_t milliseconds) {
-  return formatted("%.1f", static_cast<double>(milliseconds) / 1000);
+  return formatted("%.2f", static_cast<double>(milliseconds) / 1000);
 }
 
 std::string for_terminal(std::string_view text) {

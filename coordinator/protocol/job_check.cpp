@@ -145,6 +145,7 @@ void Checker::check_federation() {
   range("federation.rounds", federation.rounds, 1, kRoundsMax);
   range("federation.max_participants", federation.max_participants, 1, kParticipantsMax);
   range("federation.min_updates", federation.min_updates, 1, kParticipantsMax);
+  range("federation.max_records", federation.max_records, 1, kRecordsMax);
   if (federation.min_updates > federation.max_participants)
     contradict("federation.min_updates", "federation.max_participants",
                std::to_string(federation.min_updates) + " updates cannot come from at most " +
@@ -356,10 +357,10 @@ void Checker::check_evaluation() {
     return;
   }
   if (evaluation.blob_root.is_zero() || evaluation.blob_bytes < 1 ||
-      evaluation.blob_bytes > kMaxBlobBytes)
+      evaluation.blob_bytes > kMaxEvaluationBytes)
     fail("evaluation.blob", "got " + std::to_string(evaluation.blob_bytes) +
                                 " bytes, allowed: a data set of 1 to " +
-                                std::to_string(kMaxBlobBytes) + " bytes (256 MiB)");
+                                std::to_string(kMaxEvaluationBytes) + " bytes (64 MiB)");
 }
 
 void Checker::check_rest() {

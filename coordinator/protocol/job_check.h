@@ -14,6 +14,7 @@ inline constexpr std::int64_t kNano = 1'000'000'000;
 inline constexpr std::size_t kNameBytesMax = 100;
 inline constexpr std::int64_t kRoundsMax = 100'000;
 inline constexpr std::int64_t kParticipantsMax = 4096;
+inline constexpr std::int64_t kRecordsMax = 1'000'000'000;  // that one worker may enrol with
 inline constexpr std::int64_t kVoidRoundsMax = 1000;
 inline constexpr std::int64_t kAggregatorsMax = 64;
 inline constexpr std::int64_t kValidatorsMax = 64;

@@ -238,6 +238,11 @@ Keys federation_keys() {
       integer("federation.min_updates", 1, kParticipantsMax, "1",
               "A round with fewer updates is void.",
               [](Draft& d, const Setting& s) { d.spec.federation.min_updates = u32(s); }),
+      integer("federation.max_records", 1, kRecordsMax, "100000",
+              "Records that one worker may enrol with; a larger claim is refused.",
+              [](Draft& d, const Setting& s) {
+                d.spec.federation.max_records = static_cast<std::uint64_t>(s.number);
+              }),
       deadline("federation.enrol_deadline", "60s",
                "For workers to answer the job; ends early when all have.",
                [](Draft& d, const Setting& s) { d.spec.federation.enrol_ms = s.number; }),

@@ -49,6 +49,8 @@ struct FederationSpec {
   std::uint32_t rounds = 1;
   std::uint32_t max_participants = 50;
   std::uint32_t min_updates = 1;
+  std::uint64_t max_records =
+      100'000;                 // that one worker may enrol with: bounds what a false count can do
   std::int64_t enrol_ms = 0;   // enrolment ends early when every admitted worker has answered
   std::int64_t commit_ms = 0;  // training and commitment
   std::int64_t reveal_ms = 0;
@@ -58,8 +60,9 @@ struct FederationSpec {
   std::optional<std::int64_t> target_accuracy_micro;  // ends the job when a round reaches it
   TooFew on_too_few = TooFew::wait;
   std::uint32_t max_void_rounds = 5;  // consecutive; then the job fails
-  FM_FIELDS(rounds, max_participants, min_updates, enrol_ms, commit_ms, reveal_ms, committee_ms,
-            evaluation_ms, allow_owner, target_accuracy_micro, on_too_few, max_void_rounds)
+  FM_FIELDS(rounds, max_participants, min_updates, max_records, enrol_ms, commit_ms, reveal_ms,
+            committee_ms, evaluation_ms, allow_owner, target_accuracy_micro, on_too_few,
+            max_void_rounds)
 };
 
 struct AggregationSpec {

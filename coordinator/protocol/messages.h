@@ -20,6 +20,7 @@ namespace fedmesh::protocol {
 inline constexpr std::size_t kFrameBytes = 64 * 1024;  // of a blob or an opening
 inline constexpr std::size_t kMaxMessageBytes = 1u << 20;
 inline constexpr std::uint64_t kMaxBlobBytes = 256u << 20;
+inline constexpr std::uint64_t kMaxEvaluationBytes = 64u << 20;  // of a public validation set
 
 // node -> coordinator, first. A node that does not know the network yet asks with a zero chain.
 struct Hello {

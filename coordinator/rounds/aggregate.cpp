@@ -26,6 +26,16 @@ constexpr const char* kAveragePrefix = "average.sum.";
 constexpr const char* kAverageCount = "average.count";
 constexpr std::int64_t kWholeStep = 1'000'000'000;
 
+// Wipes two private byte strings at the end of a scope.
+struct Wiped {
+  MutableByteView a;
+  MutableByteView b;
+  ~Wiped() {
+    crypto::wipe(a);
+    crypto::wipe(b);
+  }
+};
+
 bool is_record_step(const JobSpec& spec) { return spec.privacy.unit == PrivacyUnit::record; }
 
 std::uint32_t weight_of(const JobSpec& spec, std::uint64_t examples) {
@@ -46,12 +56,14 @@ Result<aggregation::Sum> noisy_sum(const ChainId& chain, const JobSpec& spec,
   if (spec.privacy.mechanism == Mechanism::none) return sum;
   std::vector<std::array<std::uint8_t, 32>> shares;
   for (const auto& update : updates) shares.push_back(update.seed_share);
-  const Digest seed = protocol::noise_seed(chain, round.job, round.slot, round.config_hash,
-                                           *round.reveal_set_root, shares);
+  Digest seed = protocol::noise_seed(chain, round.job, round.slot, round.config_hash,
+                                     *round.reveal_set_root, shares);
+  for (auto& share : shares) crypto::wipe(share);
   FM_TRY(const auto noise, privacy::DiscreteLaplace::create(
                                {static_cast<std::uint64_t>(sensitivity_granules(spec, round.kind)),
                                 round.epsilon_nano}));
   noise.add(sum.values, seed);
+  crypto::wipe(seed.bytes);
   return sum;
 }
 
@@ -156,6 +168,12 @@ Result<Aggregate> server_step(const JobSpec& spec, const aggregation::Sum& sum,
 
 }  // namespace
 
+void wipe(CheckedUpdate& update) {
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(update.values.data()),
+                update.values.size() * sizeof(std::int32_t)});
+  crypto::wipe(update.seed_share);
+}
+
 std::size_t update_dimension(const JobSpec& spec, RoundKind kind) {
   if (kind == RoundKind::standardisation) return 2 * spec.schema.numeric_features().size();
   return models::elements(spec.architecture.layout());
@@ -179,8 +197,10 @@ Result<CheckedUpdate> check_opening(const ChainId& chain, const JobSpec& spec,
                              .elements = 16,
                              .blob = opening_bytes_max(spec, round.kind),
                              .depth = 4};
-  FM_TRY(const auto opening, codec::decode<protocol::Opening>(bytes, limits));
-  FM_TRY(const auto update, codec::decode<protocol::Update>(opening.update, limits));
+  FM_TRY(auto opening, codec::decode<protocol::Opening>(bytes, limits));
+  const Wiped wipe_opening{opening.update, opening.salt};
+  FM_TRY(auto update, codec::decode<protocol::Update>(opening.update, limits));
+  const Wiped wipe_update{update.values, update.seed_share};
   const Digest expected =
       protocol::commitment(chain, round.job, round.slot, round.base_root, slot.worker,
                            slot.data_root, opening, update.trace_root);

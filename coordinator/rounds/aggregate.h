@@ -27,6 +27,8 @@ struct CheckedUpdate {
   std::array<std::uint8_t, 32> seed_share{};
 };
 
+void wipe(CheckedUpdate& update);  // values and seed share
+
 // The opening matches the worker's commitment and the update is admissible: length, record count,
 // and an L1 norm that clipped contributions can have. unauthenticated: another opening;
 // invalid_argument: what is wrong with it.

@@ -68,6 +68,12 @@ void Aggregator::serve(Instant now, const ledger::State& state, const JobId& job
   const auto spec = require<protocol::JobSpec>(state, protocol::spec_key(job));
   switch (round->phase) {
     case RoundPhase::accepting:
+      // Without the base model there would be nothing to attest to, after epsilon was charged.
+      if (blobs_.get(round->base_root) == nullptr) {
+        effects.push_back(note(now, "aggregate.unable", *round, "the base model is not held here"));
+        duty.answered = round->phase;
+        break;
+      }
       // Suite 0 needs no round key: openings arrive inside authenticated sessions.
       effects.push_back(submit(RecordKind::accept, job, protocol::Accept{round->slot, {}}));
       duty.answered = round->phase;
@@ -128,7 +134,7 @@ void Aggregator::attest(Instant now, const protocol::JobSpec& spec, const RoundS
     return effects.push_back(
         note(now, "aggregate.failed", round, "the base model is not held here"));
   auto aggregate = compute_aggregate(chain_, spec, round, updates, *base);
-  for (auto& update : updates) crypto::wipe(update.seed_share);
+  for (auto& update : updates) wipe(update);
   if (!aggregate.ok())
     return effects.push_back(note(now, "aggregate.failed", round, aggregate.error().to_string()));
   protocol::Attest attest;
@@ -145,6 +151,7 @@ void Aggregator::attest(Instant now, const protocol::JobSpec& spec, const RoundS
       protocol::attest_binding(round.config_hash, *round.reveal_set_root, attest.base_root,
                                attest.model_root, attest.model_sha256);
   effects.push_back(submit(RecordKind::attest, round.job, attest));
+  duty.openings = Openings{};  // nothing is computed from them any more
 }
 
 AggregatorEffects Aggregator::receive(Instant now, const ledger::State& state, const NodeId& from,

@@ -10,11 +10,17 @@ Result<Digest> BlobCache::put(Bytes blob) {
                      std::to_string(bytes_max_));
   const Digest root = crypto::blob_root(blob);
   if (blobs_.contains(root)) return root;
-  while (bytes_ + blob.size() > bytes_max_) {
-    const auto oldest = blobs_.find(order_.front());
-    bytes_ -= oldest->second.size();
-    blobs_.erase(oldest);
-    order_.pop_front();
+  for (auto oldest = order_.begin(); bytes_ + blob.size() > bytes_max_;) {
+    if (oldest == order_.end())
+      return exhausted("live jobs use all " + std::to_string(bytes_max_) + " bytes of the cache");
+    if (pinned_.contains(*oldest)) {
+      ++oldest;
+      continue;
+    }
+    const auto gone = blobs_.find(*oldest);
+    bytes_ -= gone->second.size();
+    blobs_.erase(gone);
+    oldest = order_.erase(oldest);
   }
   bytes_ += blob.size();
   blobs_.emplace(root, std::move(blob));

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -16,9 +18,11 @@ class BlobCache {
  public:
   explicit BlobCache(std::uint64_t bytes_max = 1u << 30) : bytes_max_(bytes_max) {}
 
-  // Keeps it under its root; the oldest go when the bound is reached. exhausted: larger than the
-  // bound.
+  // Keeps it under its root; the oldest go when the bound is reached, never a pinned one.
+  // exhausted: there is no room.
   Result<Digest> put(Bytes blob);
+  // What must stay, whether it is here yet or not: replaces the pins before.
+  void pin(std::set<Digest> roots) { pinned_ = std::move(roots); }
   const Bytes* get(const Digest& root) const;  // nullptr: not here; valid until the next put()
 
  private:
@@ -26,6 +30,7 @@ class BlobCache {
   std::uint64_t bytes_ = 0;
   std::map<Digest, Bytes> blobs_;
   std::deque<Digest> order_;
+  std::set<Digest> pinned_;
 };
 
 }  // namespace fedmesh::rounds

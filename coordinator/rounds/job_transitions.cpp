@@ -1,7 +1,6 @@
 #include "coordinator/rounds/job_transitions.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/crypto/blob_hash.h"
 #include "base/crypto/digest.h"
@@ -85,18 +84,27 @@ void advance_enrolment(const ledger::BlockContext& context, ledger::State& state
   wait_for_workers(job, spec);
 }
 
-}  // namespace
-
-std::string epsilon_text(std::int64_t epsilon_nano) {
-  char text[48];
-  std::snprintf(text, sizeof(text), "%lld.%09lld",
-                static_cast<long long>(epsilon_nano / 1'000'000'000),
-                static_cast<long long>(epsilon_nano % 1'000'000'000));
-  std::string out = text;
-  while (out.back() == '0') out.pop_back();
-  if (out.back() == '.') out.pop_back();
-  return out;
+// What live jobs may ask of every node, and one submitter of all the others.
+Result<void> check_room(const ledger::State& state, const crypto::PublicKey& owner,
+                        const JobSpec& spec) {
+  const auto live = live_jobs(state);
+  if (live.size() >= kLiveJobsMax) return exhausted("256 jobs are live; wait for one to end");
+  std::size_t own = 0;
+  std::size_t parameters = models::elements(spec.architecture.layout());
+  for (const JobId& id : live) {
+    if (require<JobState>(state, protocol::job_key(id)).owner == owner) ++own;
+    const auto other = require<JobSpec>(state, protocol::spec_key(id));
+    parameters += models::elements(other.architecture.layout());
+  }
+  if (own >= kLiveJobsPerOwnerMax)
+    return exhausted("16 jobs of yours are live; stop one, or wait for one to end");
+  if (parameters > kLiveParametersMax)
+    return exhausted("live jobs would have " + std::to_string(parameters) +
+                     " parameters together, allowed: 2^26; wait for one to end");
+  return {};
 }
+
+}  // namespace
 
 void end_job(ledger::State& state, JobState& job, JobPhase phase, std::string reason) {
   job.phase = phase;
@@ -115,8 +123,7 @@ Result<void> apply_job(const ledger::BlockContext& context, const ledger::Record
   FM_TRY_VOID(spec.validate());
   const JobId id = protocol::job_id(context.chain, record.author, record.author_seq, spec);
   if (record.job != id) return invalid_argument("the job record names another job id");
-  if (live_jobs(state).size() >= kLiveJobsMax)
-    return exhausted("256 jobs are live; wait for one to end");
+  FM_TRY_VOID(check_room(state, record.author, spec));
 
   JobState job;
   job.id = id;
@@ -143,7 +150,10 @@ Result<void> apply_stop(const ledger::BlockContext& context, const ledger::Recor
                         ledger::State& state) {
   FM_TRY(auto job, live_job(state, record.job));
   FM_TRY(const auto stop, protocol::decode_payload<protocol::Stop>(record.payload));
-  if (stop.reason.size() > 200) return invalid_argument("a stop reason has at most 200 bytes");
+  const bool printable = std::all_of(stop.reason.begin(), stop.reason.end(),
+                                     [](char c) { return c >= ' ' && c <= '~'; });
+  if (stop.reason.size() > 200 || !printable)
+    return invalid_argument("a stop reason has at most 200 printable ASCII characters");
   if (record.author != job.owner && !state.contains(operator_key(record.author_id())))
     return unauthenticated("only the job's owner or an operator may stop it");
   const std::string reason = "stopped by " +
@@ -165,8 +175,10 @@ Result<void> apply_enrol(const ledger::Record& record, ledger::State& state) {
   const auto spec = require<JobSpec>(state, protocol::spec_key(job.id));
   if (enrol.schema_hash != spec.schema.hash())
     return invalid_argument("the enrolment is for data of another schema");
-  if (enrol.record_count == 0 || enrol.record_count > (1ull << 32))
-    return invalid_argument("a worker enrols with 1 to 2^32 records");
+  if (enrol.record_count == 0 || enrol.record_count > spec.federation.max_records)
+    return invalid_argument("a worker enrols with 1 to " +
+                            std::to_string(spec.federation.max_records) +
+                            " records in this job (federation.max_records)");
   if (enrol.memory_mb < spec.requirements.memory_mb)
     return invalid_argument("the job asks for " + std::to_string(spec.requirements.memory_mb) +
                             " MB of memory");

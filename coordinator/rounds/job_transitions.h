@@ -26,7 +26,4 @@ void advance_job(const ledger::BlockContext& context, const JobId& job, ledger::
 void end_job(ledger::State& state, protocol::JobState& job, protocol::JobPhase phase,
              std::string reason);
 
-// "0.910000000 of 1": an amount of epsilon in nano units, for reasons.
-std::string epsilon_text(std::int64_t epsilon_nano);
-
 }  // namespace fedmesh::rounds

@@ -27,9 +27,7 @@ Openings::~Openings() { wipe(); }
 void Openings::wipe() {
   for (auto& [worker, transfer] : transfers_) {
     crypto::wipe(transfer.bytes);
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(transfer.update.values.data()),
-                  transfer.update.values.size() * sizeof(std::int32_t)});
-    crypto::wipe(transfer.update.seed_share);
+    rounds::wipe(transfer.update);
   }
   transfers_.clear();
 }
@@ -45,7 +43,7 @@ protocol::OpeningStatus Openings::add(const ChainId& chain, const protocol::JobS
   }
   Transfer& transfer = transfers_[worker];
   if (transfer.complete || !transfer.refused.empty()) {
-    status.received = transfer.bytes.size();
+    status.received = transfer.total;
     status.error = transfer.refused;
     return status;
   }
@@ -57,7 +55,7 @@ protocol::OpeningStatus Openings::add(const ChainId& chain, const protocol::JobS
       return status;
     }
     transfer.total = frame.total;
-    transfer.bytes.reserve(frame.total);
+    transfer.bytes.reserve(frame.total);  // growing would leave copies behind
   }
   const bool next = frame.total == transfer.total && frame.offset == transfer.bytes.size() &&
                     !frame.bytes.empty() && frame.bytes.size() <= protocol::kFrameBytes &&
@@ -73,6 +71,7 @@ protocol::OpeningStatus Openings::add(const ChainId& chain, const protocol::JobS
     status.error = transfer.refused = checked.error().to_string();
   }
   crypto::wipe(transfer.bytes);
+  transfer.bytes = Bytes();
   return status;
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/rounds/round_phases.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/check.h"
 #include "coordinator/ledger/merkle.h"
@@ -133,7 +134,8 @@ void finish(const BlockContext& context, State& state, JobState& job, const JobS
   std::vector<protocol::Score> scores;
   for (const auto& validator : round.validators)
     if (validator.score) scores.push_back(*validator.score);
-  if (!scores.empty()) job.validation = round.validation = median(std::move(scores));
+  if (!scores.empty()) round.validation = median(std::move(scores));
+  if (round.kind == RoundKind::training) job.validation = round.validation;
   record_contributions(state, round);
   settle_conduct(state, round);
   count_terms(state, round);
@@ -158,8 +160,9 @@ void mark_void(const BlockContext& context, JobState& job, const JobSpec& spec, 
 
 void close_void(const BlockContext& context, State& state, JobState& job, const JobSpec& spec,
                 RoundState& round, const std::string& reason) {
+  const RoundPhase failed_in = round.phase;
   mark_void(context, job, spec, round, reason);
-  settle_conduct(state, round);
+  settle_conduct(state, round, failed_in);
   retry(state, job, spec, reason);
 }
 
@@ -276,8 +279,10 @@ Moved Stepper::aggregating() {
   }
   if (best < round.quorum()) {
     if (!due()) return Moved::no;
-    return fail("no " + std::to_string(round.quorum()) +
-                " equal attestations in time; the round's epsilon stays spent");
+    return fail(
+        "no " + std::to_string(round.quorum()) +
+        " equal attestations in time (an aggregator is down, or the model does not stay finite: "
+        "lower training.learning_rate); the round's epsilon stays spent");
   }
   const auto attest =
       require<protocol::Attest>(state, attest_key(round.job, round.slot, chosen->member));
@@ -343,6 +348,12 @@ Moved Stepper::step() {
 }  // namespace
 
 protocol::Score median(std::vector<protocol::Score> scores) {
+  // Validators score one public data set: whoever counts other rows than most do is not heard.
+  std::map<std::uint64_t, std::size_t> votes;
+  for (const auto& score : scores) ++votes[score.count];
+  const auto most = std::max_element(
+      votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::erase_if(scores, [&](const auto& score) { return score.count != most->first; });
   const auto middle = [&](auto field) {
     using Value = std::remove_cvref_t<decltype(scores.front().*field)>;
     std::vector<Value> values;
@@ -365,6 +376,10 @@ void open_round(const BlockContext& context, State& state, JobState& job, const 
   round.config_hash = job.config_hash;
   round.cohort = draw_cohort(state, job, spec, job.beacon);
   if (round.cohort.size() < spec.federation.min_updates) {
+    if (spec.federation.on_too_few == protocol::TooFew::end)
+      return end_job(state, job, JobPhase::failed,
+                     "too few workers: " + std::to_string(round.cohort.size()) + " of at least " +
+                         std::to_string(spec.federation.min_updates) + " can take part");
     job.phase = JobPhase::waiting_for_workers;
     job.reason = std::to_string(round.cohort.size()) + " of at least " +
                  std::to_string(spec.federation.min_updates) + " workers can take part";
@@ -383,7 +398,7 @@ void open_round(const BlockContext& context, State& state, JobState& job, const 
     auto accountant = accountant_of(job);
     if (auto reserved = accountant.reserve(round.epsilon_nano, sensitivity_of(spec, round));
         !reserved.ok())
-      return end_job(state, job, JobPhase::finished,
+      return end_job(state, job, job.rounds_done > 0 ? JobPhase::finished : JobPhase::failed,
                      "privacy budget spent: " + reserved.error().detail);
     job.privacy = accountant.state();
   }

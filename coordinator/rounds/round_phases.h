@@ -24,7 +24,7 @@ void advance_round(const ledger::BlockContext& context, ledger::State& state,
 void void_round(const ledger::BlockContext& context, ledger::State& state, protocol::JobState& job,
                 const std::string& reason);
 
-// Field-wise lower median. `scores` is not empty.
+// Field-wise lower median of the scores over the most common number of rows. `scores` is not empty.
 protocol::Score median(std::vector<protocol::Score> scores);
 
 }  // namespace fedmesh::rounds

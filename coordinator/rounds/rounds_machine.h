@@ -7,6 +7,8 @@
 namespace fedmesh::rounds {
 
 inline constexpr std::size_t kLiveJobsMax = 256;
+inline constexpr std::size_t kLiveJobsPerOwnerMax = 16;
+inline constexpr std::size_t kLiveParametersMax = std::size_t{1} << 26;  // of all live jobs
 inline constexpr std::size_t kEnrolledMax = 4096;
 
 // Immutable; Thread-safe.

@@ -199,6 +199,7 @@ class TableReader {
     return {};
   }
 
+  // Names the place and never the content: errors reach logs, and a cell is private.
   Error bad_cell(const Place& place, const std::string& what) const {
     return invalid_argument(records_.here() + ": column " + place.label + ": " + what);
   }
@@ -211,9 +212,8 @@ class TableReader {
     const auto number = parse_number(text);
     if (column.kind == ColumnKind::numeric) {
       if (!number)
-        return bad_cell(places_[index], shown(text) +
-                                            " is not a finite number; missing values "
-                                            "are empty, ?, NA or nan");
+        return bad_cell(places_[index],
+                        "not a finite number; missing values are empty, ?, NA or nan");
       cell.value = *number;
       return cell;
     }
@@ -222,8 +222,7 @@ class TableReader {
       const auto& as_number = level_numbers_[index][cell.level];
       if (trim(column.levels[cell.level]) == wanted || (number && number == as_number)) return cell;
     }
-    return bad_cell(places_[index],
-                    "unknown level " + shown(text) + "; allowed are " + list(column.levels));
+    return bad_cell(places_[index], "an unknown level; allowed are " + list(column.levels));
   }
 
   // Appends the column's inputs to row_.
@@ -242,11 +241,11 @@ class TableReader {
 
   Result<std::int32_t> read_label(std::string_view text) const {
     const auto number = parse_number(text);
-    if (!number) return bad_cell(label_, "label " + shown(text) + " is not a number");
+    if (!number) return bad_cell(label_, "the label is not a number");
     if (schema_.label_threshold >= 0)
       return *number > static_cast<double>(schema_.label_threshold) ? 1 : 0;
     if (*number < 0 || *number >= schema_.classes || *number != std::floor(*number))
-      return bad_cell(label_, "label " + shown(text) + " is not a whole number from 0 to " +
+      return bad_cell(label_, "the label is not a whole number from 0 to " +
                                   std::to_string(schema_.classes - 1));
     return static_cast<std::int32_t>(*number);
   }

@@ -89,11 +89,11 @@ TEST(ReportTest, TableIsAligned) {
             "              round  workers  validation loss  accuracy  ε spent     bytes up/down  "
             "seconds  aggregator  ledger height\n"
             "0 (standardisation)      5/5                -         -      0.1         0 B / 0 B    "
-            "  0.0     coord-0              9\n"
+            " 0.00     coord-0              9\n"
             "                  1      5/5           0.6431   71.00 %     0.19  1.5 KB / 12.3 MB    "
-            "  1.2     coord-0             17\n"
+            " 1.23     coord-0             17\n"
             "                2.1      5/5           0.5931   72.00 %     0.28  1.5 KB / 12.3 MB    "
-            "  1.2     coord-0             25\n"
+            " 1.23     coord-0             25\n"
             "round 2.1: attempt 0 was void: too few updates\n");
 }
 

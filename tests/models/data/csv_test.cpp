@@ -87,13 +87,13 @@ TEST(CsvTest, EveryErrorNamesFileLineAndColumn) {
     std::string says;
   };
   const std::vector<Case> cases{
-      {"age,ward,sick\n1,1,0\nold,1,0\n", "w.csv:3: column 'age' (field 1): 'old' is not a"},
+      {"age,ward,sick\n1,1,0\nold,1,0\n", "w.csv:3: column 'age' (field 1): not a finite"},
       {"age,ward,sick\ninf,1,0\n", "not a finite number"},
       {"age,ward,sick\n1e999,1,0\n", "not a finite number"},
       {"age,ward,sick\n0x10,1,0\n", "not a finite number"},
       {"age,ward,sick\n1,3,0\n",
-       "w.csv:2: column 'ward' (field 2): unknown level '3'; allowed are '1', '2', 'east wing'"},
-      {"age,ward,sick\n1,1,2\n", "w.csv:2: column 'sick' (field 3): label '2' is not a whole"},
+       "w.csv:2: column 'ward' (field 2): an unknown level; allowed are '1', '2', 'east wing'"},
+      {"age,ward,sick\n1,1,2\n", "w.csv:2: column 'sick' (field 3): the label is not a whole"},
       {"age,ward,sick\n1,1,0.5\n", "whole number from 0 to 1"},
       {"age,ward,sick\n1,1,-1\n", "whole number from 0 to 1"},
       {"age,ward,sick\n1,1,\n", "label is missing"},
@@ -105,7 +105,8 @@ TEST(CsvTest, EveryErrorNamesFileLineAndColumn) {
       {"age,ward,sick\n1,\"1,0\n", "w.csv:2: a quoted field is not closed"},
       {"age,ward,sick\n1,\"1\"x,0\n", "w.csv:2: text after a closing quote"},
       {"age,ward,sick\n1,1\",0\n", "a quote inside a field"},
-      {"age,ward,sick\n\"\n\n1\",1,0\n\x01\x02,1,0\n", "w.csv:5: column 'age' (field 1): '..'"},
+      {"age,ward,sick\n\"\n\n1\",1,0\n\x01\x02,1,0\n",
+       "w.csv:5: column 'age' (field 1): not a finite"},
   };
   for (const Case& c : cases) EXPECT_THAT(error_of(c.text), HasSubstr(c.says)) << c.text;
   Schema schema = ward_schema();

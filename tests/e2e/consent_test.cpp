@@ -1,0 +1,70 @@
+// Workers decide for themselves, and submitters see what was decided.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/federation.h"
+
+namespace fedmesh::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Consent, ADeclinedJobSaysSoAndTooFewWorkersWaitOrEndIt) {
+  Federation net;
+  ASSERT_NO_FATAL_FAILURE(net.init({"open", "strict", "picky"}));
+  ASSERT_NO_FATAL_FAILURE(net.start_coordinator());
+  net.start_worker("open");
+  Process& strict = net.start_worker("strict", {"--require-privacy"});
+  Process& picky = net.start_worker("picky", {"--allow-submitter", std::string(64, '5')});
+  for (const char* name : {"open", "strict", "picky"})
+    ASSERT_TRUE(net.worker(name).says("connected to coordinator")) << name;
+
+  JobText alone{.name = "alone"};
+  alone.federation = "rounds = 1\nmin_updates = 1\nenrol_deadline = \"60s\"\n";
+  ASSERT_FALSE(net.submit(alone).empty());
+  const Ran watched = net.online({"job", "watch", "alone"});
+  EXPECT_EQ(watched.code, 0) << watched.out << watched.err;
+  EXPECT_TRUE(strict.says("alone: declined: the job releases sums without noise"));
+  EXPECT_TRUE(picky.says("alone: declined: "));
+  const Ran shown = net.online({"job", "show", "alone"});
+  EXPECT_THAT(shown.out, ::testing::ContainsRegex("declined  [0-9a-f]+  strict"));
+  EXPECT_THAT(shown.out, ::testing::ContainsRegex("declined  [0-9a-f]+  picky"));
+  EXPECT_THAT(shown.out, ::testing::ContainsRegex("enrolled  [0-9a-f]+  open"));
+
+  JobText waits{.name = "waits"};
+  waits.federation = "rounds = 1\nmin_updates = 2\nenrol_deadline = \"60s\"\n";
+  ASSERT_FALSE(net.submit(waits).empty());
+  ASSERT_TRUE(eventually([&] {
+    return net.online({"job", "show", "waits"}).out.find("2 declined") != std::string::npos;
+  }));
+  EXPECT_THAT(net.online({"job", "show", "waits"}).out,
+              HasSubstr("enrolling: 1 of at least 2 workers enrolled, 2 declined"));
+
+  JobText ends{.name = "ends"};
+  ends.federation = "rounds = 1\nmin_updates = 2\nenrol_deadline = \"1s\"\non_too_few = \"end\"\n";
+  const Ran ended = net.online({"job", "submit", net.write_job(ends), "--watch"});
+  EXPECT_EQ(ended.code, 1) << ended.out;
+  EXPECT_THAT(ended.out,
+              HasSubstr("failed: too few workers: 1 of at least 2 workers enrolled, 2 declined"));
+}
+
+TEST(Consent, AnAbsentGpuIsSaidAndHoldsNobodyUp) {
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "this machine has a GPU";
+  Federation net;
+  ASSERT_NO_FATAL_FAILURE(net.init({"plain", "gpu"}));
+  ASSERT_NO_FATAL_FAILURE(net.start_coordinator());
+  net.start_worker("plain", {"--device", "auto"});
+  Process& gpu = net.start_worker("gpu", {"--device", "cuda"});
+  for (const char* name : {"plain", "gpu"})
+    ASSERT_TRUE(net.worker(name).says("connected to coordinator")) << name;
+  JobText job;
+  job.federation =
+      "rounds = 1\nmin_updates = 1\nenrol_deadline = \"60s\"\ncommit_deadline = \"3s\"\n";
+  ASSERT_FALSE(net.submit(job).empty());
+  const Ran watched = net.online({"job", "watch", "small"});
+  EXPECT_EQ(watched.code, 0) << watched.out << watched.err;
+  EXPECT_TRUE(gpu.says("the device cuda was asked for"));
+  EXPECT_TRUE(gpu.running());
+}
+
+}  // namespace
+}  // namespace fedmesh::e2e

@@ -1,0 +1,73 @@
+// Whoever can reach the port can send anything; the federation goes on.
+#include <gmock/gmock.h>
+
+#include "base/random.h"
+#include "tests/e2e/federation.h"
+
+namespace fedmesh::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string noise(std::uint64_t seed, std::size_t bytes) {
+  SeededRandom random(seed);
+  std::string out;
+  while (out.size() < bytes) out += static_cast<char>(random.below(256));
+  return out;
+}
+
+// What a ZeroMQ peer says first: ZMTP 3.1, mechanism NULL.
+std::string zmtp_greeting() {
+  std::string out = "\xff" + std::string(8, '\0') + "\x7f" + std::string("\x03\x01", 2) + "NULL";
+  out.resize(64, '\0');
+  return out;
+}
+
+std::string zmtp_ready() {
+  const std::string body =
+      std::string("\x05READY\x0bSocket-Type", 18) + std::string("\x00\x00\x00\x06", 4) + "DEALER";
+  return std::string("\x04", 1) + static_cast<char>(body.size()) + body;
+}
+
+TEST(HostileClient, GarbageDoesNotDisturbAFederation) {
+  Federation net;
+  ASSERT_NO_FATAL_FAILURE(net.start({"one", "two"}));
+  const std::string hello = zmtp_greeting();
+  const std::string frame = std::string("\x00\x40", 2) + noise(7, 64);
+  std::string huge = std::string("\x02", 1) + std::string(8, '\x7f');  // a frame of 2^63 bytes
+  const std::vector<std::string> garbage = {
+      "",  // says nothing and stays
+      "GET / HTTP/1.1\r\nHost: coordinator\r\n\r\n",
+      noise(1, 100'000),
+      std::string(100'000, '\0'),
+      hello.substr(0, 20),
+      hello + noise(2, 1000),
+      hello + zmtp_ready(),
+      hello + zmtp_ready() + huge,
+      hello + zmtp_ready() + frame + frame + frame,
+      hello + zmtp_ready() + std::string("\x00\x00", 2) + std::string("\x00\x00", 2),
+  };
+  std::vector<Socket> open;  // they stay until the job is over
+  const auto attack = [&] {
+    for (const auto& bytes : garbage) {
+      Socket socket;
+      ASSERT_TRUE(socket.connect(port_of(net.endpoint())));
+      socket.send_all(bytes);  // the coordinator may have hung up already
+      open.push_back(std::move(socket));
+    }
+  };
+  attack();
+  auto watching =
+      net.begin({"job", "submit", net.write_job({}), "--watch", "--coordinator", net.endpoint()});
+  for (int i = 0; i < 5; ++i) attack();
+  EXPECT_EQ(watching->wait(), 0) << watching->output() << watching->errors();
+  EXPECT_THAT(watching->output(), HasSubstr("finished: all rounds done"));
+  EXPECT_TRUE(net.coordinator().running());
+  const std::string events = net.path(".fedmesh/coordinator/events.jsonl");
+  EXPECT_TRUE(
+      eventually([&] { return read_text(events).find("peer.refused") != std::string::npos; }));
+  EXPECT_EQ(net.online({"job", "list"}).code, 0);
+}
+
+}  // namespace
+}  // namespace fedmesh::e2e

@@ -81,7 +81,9 @@ class WorkerProcess final : public Process {
 
  private:
   void step(const worker::Event& event) {
-    for (auto& effect : machine_->step(owner_.world_.now(), event)) execute(effect);
+    auto effects = machine_->step(owner_.world_.now(), event);
+    if (owner_.options_.tamper) owner_.options_.tamper(index_, effects);
+    for (auto& effect : effects) execute(effect);
   }
 
   void execute(worker::Effect& effect) {

@@ -35,6 +35,9 @@ struct FederationOptions {
   std::function<std::unique_ptr<trainer::TaskExecutor>()> make_executor;  // default: KernelExecutor
   std::vector<worker::ConsentPolicy> consent;  // per worker; missing ones consent to all
   worker::Capabilities capabilities{4096, false};
+  // Between a worker's step and its effects: adversaries, and crashes in the middle of a step (drop
+  // the rest of the effects and crash from World::after). Never destroys the process itself.
+  std::function<void(std::size_t worker, worker::Effects& effects)> tamper;
 };
 
 class Federation {
@@ -58,7 +61,12 @@ class Federation {
 
   NodeId worker_id(std::size_t index) const { return worker_keys_[index].node_id(); }
   NodeId coordinator_id() const { return coordinator_key_.node_id(); }
+  NodeId owner_id() const { return owner_key_.node_id(); }
   std::size_t workers() const { return worker_keys_.size(); }
+  const crypto::SigningKey& worker_key(std::size_t index) const { return worker_keys_[index]; }
+  const worker::PersistedItems& disk(std::size_t index) const { return disks_[index]; }
+  const std::map<Digest, Bytes>& blobs() const { return blobs_; }
+  bool running() const { return running_ != nullptr; }  // the coordinator
   const std::string& last_line(std::size_t worker) const { return lines_[worker]; }
   // Record refusals that the submitter was told.
   const std::vector<std::string>& refusals() const { return refusals_; }

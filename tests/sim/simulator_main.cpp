@@ -31,7 +31,7 @@ Command command() {
        .help = "how many runs",
        .minimum = 1,
        .maximum = 100000},
-      {.name = "data", .kind = OptionKind::list, .help = "a worker's data"},
+      {.name = "data", .kind = OptionKind::list, .help = "a worker's data", .commas = false},
       {.name = "format",
        .fallback = "table",
        .help = "how results are printed",
@@ -60,6 +60,7 @@ Result<std::vector<std::string>> data_for(const protocol::JobSpec& spec, const O
 struct Outcome {
   cli::JobReport report;
   double accuracy = 0;
+  bool finished = false;
   std::uint64_t events = 0;
 };
 
@@ -73,7 +74,7 @@ Result<Outcome> run_once(const cli::PreparedJob& job, std::vector<std::string> d
   const JobId id = federation.submit(job.spec, job.evaluation_blob);
   if (!federation.run(id, std::chrono::hours(24 * 7)))
     return unavailable("seed " + std::to_string(seed) +
-                       ": the job did not end in a simulated week");
+                       ": the job did not end in a simulated week: " + federation.job(id).reason);
   cli::JobView view;
   view.job = federation.job(id);
   view.spec = job.spec;
@@ -82,6 +83,7 @@ Result<Outcome> run_once(const cli::PreparedJob& job, std::vector<std::string> d
   Outcome out;
   out.report = cli::build_report(view, {});
   out.report.chain_id = federation.chain().id().hex();
+  out.finished = view.job.phase == protocol::JobPhase::finished;
   out.events = federation.world().events();
   if (view.job.validation)
     out.accuracy = static_cast<double>(view.job.validation->correct) /
@@ -100,12 +102,14 @@ Result<int> run(const Options& options) {
   FM_TRY(const auto job, cli::prepare_job(options.text("job")));
   FM_TRY(const auto data, data_for(job.spec, options));
   const bool json = options.text("format") == "json";
+  bool all_finished = true;
   std::vector<double> accuracies;
   auto results = nlohmann::json::array();
   for (std::int64_t i = 0; i < options.integer("seeds"); ++i) {
     const auto seed = static_cast<std::uint64_t>(options.integer("seed") + i);
     FM_TRY(const auto outcome, run_once(job, data, seed));
     accuracies.push_back(outcome.accuracy);
+    all_finished = all_finished && outcome.finished;
     if (json) {
       results.push_back(
           {{"seed", seed}, {"report", nlohmann::json::parse(to_json(outcome.report))}});
@@ -133,7 +137,7 @@ Result<int> run(const Options& options) {
     std::printf("accuracy over %zu seeds: mean %.4f, standard deviation %.4f\n", accuracies.size(),
                 mean, deviation);
   }
-  return kExitDone;
+  return all_finished ? kExitDone : kExitFailed;
 }
 
 }  // namespace

@@ -75,9 +75,20 @@ TEST_F(Demo, FailsWhereTheJobDoes) {
   JobText job{.name = "lonely"};
   job.federation = "rounds = 1\nmin_updates = 2\nenrol_deadline = \"3s\"\non_too_few = \"end\"\n";
   const Ran ran = net_.fedmesh({"demo", "--home", net_.path("demo"), "--job", net_.write_job(job),
-                                "--data", net_.write_table("one.csv", 1)});
+                                "--data", net_.write_table("one.csv", 1), "--data",
+                                "digits:rows=10,seed=1"});  // not this job's data: declines
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.err, HasSubstr("the job ended as failed: too few workers: 1 of at least 2"));
+  EXPECT_THAT(left(), IsEmpty());
+}
+
+TEST_F(Demo, RefusesAJobThatItsWorkersCannotFill) {
+  JobText job{.name = "lonely"};
+  job.federation = "rounds = 1\nmin_updates = 2\n";
+  const Ran ran = net_.fedmesh({"demo", "--home", net_.path("demo"), "--job", net_.write_job(job),
+                                "--data", net_.write_table("one.csv", 1)});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("needs at least 2 workers, and there are 1"));
   EXPECT_THAT(left(), IsEmpty());
 }
 

@@ -233,13 +233,7 @@ Result<int> run_federation(Federation& federation, std::int64_t timeout_s) {
 
   ProgressLine line;
   SystemClock clock;
-  FollowHooks hooks;
-  hooks.on_change = [&](const JobView& view) {
-    line.show(describe_progress(view.job, view.spec, view.open_round(), clock.now()));
-  };
-  hooks.on_round_end = [&](const JobView& view, const protocol::RoundState& round) {
-    line.finish_line(round_line(view, round));
-  };
+  FollowHooks hooks = progress_hooks(line, clock);
   hooks.on_idle = [&] { return federation.check(); };
   auto followed = follow_job(*client, id, std::chrono::seconds(timeout_s), hooks);
   line.clear();

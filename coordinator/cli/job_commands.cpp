@@ -21,13 +21,7 @@ int exit_code_of(const protocol::JobState& job) {
 Result<int> watch(Client& client, const JobId& id, std::int64_t timeout_s) {
   ProgressLine line;
   SystemClock clock;
-  FollowHooks hooks;
-  hooks.on_change = [&](const JobView& view) {
-    line.show(describe_progress(view.job, view.spec, view.open_round(), clock.now()));
-  };
-  hooks.on_round_end = [&](const JobView& view, const protocol::RoundState& round) {
-    line.finish_line(round_line(view, round));
-  };
+  const FollowHooks hooks = progress_hooks(line, clock);
   std::optional<Duration> timeout;
   if (timeout_s > 0) timeout = std::chrono::seconds(timeout_s);
   auto followed = follow_job(client, id, timeout, hooks);

@@ -135,4 +135,15 @@ std::string round_line(const JobView& view, const RoundState& round) {
   return text + ", " + nano_text((round.closed_ms - round.opened_ms) * 1'000'000, 2) + " s";
 }
 
+FollowHooks progress_hooks(ProgressLine& line, const Clock& clock) {
+  FollowHooks hooks;
+  hooks.on_change = [&line, &clock](const JobView& view) {
+    line.show(describe_progress(view.job, view.spec, view.open_round(), clock.now()));
+  };
+  hooks.on_round_end = [&line](const JobView& view, const protocol::RoundState& round) {
+    line.finish_line(round_line(view, round));
+  };
+  return hooks;
+}
+
 }  // namespace fedmesh::cli

@@ -6,6 +6,7 @@
 
 #include "coordinator/audit/report.h"
 #include "coordinator/cli/jobs.h"
+#include "coordinator/cli/progress.h"
 #include "coordinator/cli/report.h"
 
 namespace fedmesh::cli {
@@ -19,5 +20,9 @@ void add_audit(JobReport& report, const audit::AuditReport& audit);
 
 // "validation loss 0.3391, accuracy 87.2 %" or what became of the round.
 std::string round_line(const JobView& view, const protocol::RoundState& round);
+
+// Shows what the job waits for, and a line for every round that is over. Both arguments outlive the
+// hooks.
+FollowHooks progress_hooks(ProgressLine& line, const Clock& clock);
 
 }  // namespace fedmesh::cli

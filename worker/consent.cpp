@@ -45,6 +45,33 @@ Result<void> check_privacy(const ConsentPolicy& policy, const protocol::JobSpec&
 
 }  // namespace
 
+bool ConsentPolicy::works_at(Instant time) const {
+  if (!hours) return true;
+  const auto minute = static_cast<int>(time.ms / 60'000 % (24 * 60));
+  if (hours->from_minute < hours->to_minute)
+    return minute >= hours->from_minute && minute < hours->to_minute;
+  return minute >= hours->from_minute || minute < hours->to_minute;
+}
+
+Result<void> ConsentPolicy::set_hours(const std::string& text) {
+  const Error wrong = invalid_argument("'" + text +
+                                       "' are no hours; write HH:MM-HH:MM in UTC, for example "
+                                       "22:00-06:00");
+  if (text.size() != 11 || text[2] != ':' || text[5] != '-' || text[8] != ':') return wrong;
+  const auto pair = [&](std::size_t at, int below) {
+    const int tens = text[at] - '0';
+    const int ones = text[at + 1] - '0';
+    const bool digits = tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
+    return digits && tens * 10 + ones < below ? tens * 10 + ones : -1;
+  };
+  const int parts[] = {pair(0, 24), pair(3, 60), pair(6, 24), pair(9, 60)};
+  if (std::find(std::begin(parts), std::end(parts), -1) != std::end(parts)) return wrong;
+  hours = Hours{parts[0] * 60 + parts[1], parts[2] * 60 + parts[3]};
+  if (hours->from_minute != hours->to_minute) return {};
+  hours.reset();
+  return wrong;
+}
+
 Result<void> ConsentPolicy::allow_submitter(const std::string& hex) {
   const auto id = NodeId::from_hex(hex);
   if (!id.ok())

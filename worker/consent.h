@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/crypto/keys.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -21,6 +22,12 @@ struct Capabilities {
   bool gpu = false;
 };
 
+// A time of day in UTC, from included to excluded; may pass midnight.
+struct Hours {
+  int from_minute = 0;
+  int to_minute = 0;
+};
+
 struct ConsentPolicy {
   std::vector<NodeId> submitters;                       // none: whoever the network admits
   std::vector<models::ArchitectureKind> architectures;  // none: every built-in one
@@ -29,6 +36,11 @@ struct ConsentPolicy {
   std::optional<std::int64_t> max_epsilon_per_job_nano;
   std::optional<std::int64_t> max_epsilon_nano;  // over all jobs this worker ever consented to
 
+  std::optional<Hours> hours;  // none: always; outside of them this worker sits rounds out
+
+  bool works_at(Instant time) const;
+  // "22:00-06:00". invalid_argument says what is allowed.
+  Result<void> set_hours(const std::string& text);
   // A submitter is a node id or a public key in hex; an architecture its name.
   // invalid_argument says which entry, and what is allowed.
   Result<void> allow_submitter(const std::string& hex);

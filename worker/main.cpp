@@ -76,6 +76,9 @@ fedmesh::Command command() {
             .value = "E",
             .help = "Privacy budget of one job.",
             .minimum = 1},
+           {.name = "hours",
+            .value = "HH:MM-HH:MM",
+            .help = "take part in rounds only at this time of day, in UTC"},
            {.name = "allow-architecture",
             .kind = OptionKind::list,
             .value = "NAME",
@@ -115,6 +118,9 @@ Result<fedmesh::worker::HostConfig> host_config(const fedmesh::Options& options)
   for (const auto& hex : options.list("allow-submitter"))
     if (const auto added = config.consent.allow_submitter(hex); !added.ok())
       return added.error().with_context("--allow-submitter");
+  if (options.is_set("hours"))
+    if (const auto set = config.consent.set_hours(options.text("hours")); !set.ok())
+      return set.error().with_context("--hours");
   for (const auto& name : options.list("allow-architecture"))
     if (const auto added = config.consent.allow_architecture(name); !added.ok())
       return added.error().with_context("--allow-architecture");

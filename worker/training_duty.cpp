@@ -115,6 +115,8 @@ void Worker::begin_training(JobView& job, const protocol::CohortSlot& slot) {
   }
   if (slot.commitment)
     return abandon_training(job, "its opening is lost, and a second commitment would be evidence");
+  if (!config_.consent.works_at(now_))
+    return abandon_training(job, "it is outside the hours that this worker works (--hours)");
   if (job.round->config_hash != job.state->config_hash)
     return abandon_training(job, "the round has another configuration than the job");
   if (job.round->members.empty())

@@ -71,6 +71,24 @@ TEST(ConsentTest, SubmittersByKeyOrNodeId) {
   EXPECT_THAT(policy.allow_architecture("transformer").error().detail, HasSubstr("logistic"));
 }
 
+TEST(ConsentTest, HoursMayPassMidnight) {
+  const auto at = [](int hour, int minute) {
+    return Instant{1'700'006'400'000 + (hour * 60 + minute) * 60'000};  // a midnight in UTC, and on
+  };
+  ConsentPolicy policy;
+  EXPECT_TRUE(policy.works_at(at(12, 0)));
+  ASSERT_TRUE(policy.set_hours("22:00-06:30").ok());
+  EXPECT_TRUE(policy.works_at(at(22, 0)));
+  EXPECT_TRUE(policy.works_at(at(6, 29)));
+  EXPECT_FALSE(policy.works_at(at(6, 30)));
+  EXPECT_FALSE(policy.works_at(at(21, 59)));
+  ASSERT_TRUE(policy.set_hours("08:00-17:00").ok());
+  EXPECT_TRUE(policy.works_at(at(8, 0)));
+  EXPECT_FALSE(policy.works_at(at(17, 0)));
+  for (const char* wrong : {"", "8-17", "24:00-06:00", "22:60-06:00", "22:00-22:00", "ab:cd-ef:gh"})
+    EXPECT_THAT(policy.set_hours(wrong).error().detail, HasSubstr("HH:MM-HH:MM")) << wrong;
+}
+
 class BlobFetcherTest : public testing::Test {
  protected:
   BlobFetcherTest() : blob_(10 * protocol::kFrameBytes + 100) {

@@ -201,9 +201,48 @@ class Reader {
 
 }  // namespace
 
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+// The key that a line assigns to, read as far as a text that is no TOML can be; nullptr: none of
+// ours.
+const Key* key_at_line(std::string_view text, std::size_t line) {
+  std::string section;
+  for (std::size_t number = 1; number <= line && !text.empty(); ++number) {
+    const std::string_view row = trimmed(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
+    if (row.starts_with("[")) {
+      const bool array = row.starts_with("[[");
+      const auto first = row.find_first_not_of('[');
+      if (first == std::string_view::npos) continue;
+      section =
+          std::string(trimmed(row.substr(first, row.find(']') - first))) + (array ? "[]." : ".");
+    } else if (number == line && row.find('=') != std::string_view::npos) {
+      const std::string path = section + std::string(trimmed(row.substr(0, row.find('='))));
+      for (const Key& key : job_file_keys())
+        if (key.path == path) return &key;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result<JobFile> parse_job_file(std::string_view toml_text, const std::string& file_name) {
-  FM_TRY(const auto document, read_toml(toml_text, file_name));
-  return Reader(document, file_name).read();
+  std::size_t error_line = 0;
+  const auto document = read_toml(toml_text, file_name, &error_line);
+  if (!document.ok()) {
+    const Key* key = key_at_line(toml_text, error_line);
+    if (key == nullptr) return document.error();
+    return invalid_argument(document.error().detail + " (key '" + key->path +
+                            "', allowed: " + key->allowed() + ")");
+  }
+  return Reader(*document, file_name).read();
 }
 
 Result<Bytes> load_evaluation(JobFile& file) {

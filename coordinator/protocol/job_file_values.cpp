@@ -102,7 +102,8 @@ std::size_t TomlDocument::count(const std::string& array) const {
   return out;
 }
 
-Result<TomlDocument> read_toml(std::string_view text, const std::string& file_name) {
+Result<TomlDocument> read_toml(std::string_view text, const std::string& file_name,
+                               std::size_t* error_line) {
   if (text.size() > kJobFileBytesMax)
     return invalid_argument(file_name + ":1: a job file has at most " +
                             std::to_string(kJobFileBytesMax) + " bytes");
@@ -110,6 +111,7 @@ Result<TomlDocument> read_toml(std::string_view text, const std::string& file_na
   try {
     flatten(toml::parse(text, file_name), "", out);
   } catch (const toml::parse_error& error) {
+    if (error_line != nullptr) *error_line = error.source().begin.line;
     return invalid_argument(file_name + ":" + std::to_string(error.source().begin.line) +
                             ": not valid TOML: " + std::string(error.description()));
   }

@@ -41,7 +41,9 @@ struct TomlDocument {
 };
 
 // invalid_argument "file:line: ...": not TOML, or too long.
-Result<TomlDocument> read_toml(std::string_view text, const std::string& file_name);
+// `error_line`, if given, is set to the line of a syntax error, counted from 1.
+Result<TomlDocument> read_toml(std::string_view text, const std::string& file_name,
+                               std::size_t* error_line = nullptr);
 
 // For messages: control and non-ASCII bytes as '.', at most 60 bytes.
 std::string printable(std::string_view text);

@@ -251,6 +251,15 @@ TEST(JobFileErrorTest, WhatIsNotTomlHasALineToo) {
   EXPECT_THAT(twice.error().detail, StartsWith("job.toml:2: not valid TOML: "));
 }
 
+TEST(JobFileErrorTest, AValueThatIsNotTomlNamesItsKeyAndWhatIsAllowed) {
+  const auto file =
+      parse_job_file("name = \"a\"\n[federation]\nrounds = 99999999999999999999\n", "job.toml");
+  ASSERT_FALSE(file.ok());
+  EXPECT_THAT(file.error().detail, StartsWith("job.toml:3: not valid TOML: "));
+  EXPECT_THAT(file.error().detail,
+              HasSubstr("(key 'federation.rounds', allowed: an integer, 1 to 100000)"));
+}
+
 TEST(JobFileErrorTest, MessagesShowOnlyPrintableText) {
   std::string text = kImagesFile;
   text.replace(text.find("\"mlp\""), 5, "\"\\u001b[31m" + std::string(200, 'x') + "\"");

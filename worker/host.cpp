@@ -16,12 +16,12 @@
 #include "base/clock.h"
 #include "base/event_log.h"
 #include "base/options.h"
+#include "base/private_folder.h"
 #include "base/random.h"
 #include "coordinator/ledger/genesis.h"
 #include "coordinator/protocol/messages.h"
 #include "models/data/source.h"
 #include "net/zmq_transport.h"
-#include "worker/items.h"
 #include "worker/trainer/supervisor.h"
 #include "worker/worker.h"
 
@@ -189,8 +189,8 @@ class TaskQueue {
 
 class Host {
  public:
-  Host(net::Transport& transport, trainer::Supervisor& trainer, TaskQueue& queue, ItemFolder& items,
-       EventLog& log, const Clock& clock, Worker& worker)
+  Host(net::Transport& transport, trainer::Supervisor& trainer, TaskQueue& queue,
+       PrivateFolder& items, EventLog& log, const Clock& clock, Worker& worker)
       : transport_(transport),
         trainer_(trainer),
         queue_(queue),
@@ -296,7 +296,7 @@ class Host {
   net::Transport& transport_;
   trainer::Supervisor& trainer_;
   TaskQueue& queue_;
-  ItemFolder& items_;
+  PrivateFolder& items_;
   EventLog& log_;
   const Clock& clock_;
   Worker& worker_;
@@ -332,7 +332,11 @@ Result<void> run(const HostConfig& config) {
   StopSignal::block();
   if (const auto source = models::DataSource::parse(config.data); !source.ok())
     return source.error().with_context("--data");
-  FM_TRY(auto items, ItemFolder::open(config.home / "items"));
+  SystemDisk disk;
+  FM_TRY(auto items, PrivateFolder::open(disk, config.home / "items"));
+  FM_TRY(const auto lock, FolderLock::take(config.home / "items",
+                                           "another worker uses " + config.home.string() +
+                                               "; give this one a folder of its own with --home"));
   SystemRandom random;
   FM_TRY(auto key, crypto::load_or_create_key(config.home / "node.key", random));
   FM_TRY(auto log, FileEventLog::open(config.home / "events.jsonl"));
@@ -354,7 +358,7 @@ Result<void> run(const HostConfig& config) {
     FM_TRY(network, ask_network(config, transport, stop));
     if (!network) return {};
   }
-  FM_TRY(auto restored, items.load());
+  FM_TRY(auto restored, items.load("receipt-"));
   WorkerConfig worker_config{.genesis = std::move(network->genesis),
                              .data_uri = config.data,
                              .consent = config.consent,

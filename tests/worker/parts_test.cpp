@@ -6,7 +6,6 @@
 
 #include "base/crypto/blob_hash.h"
 #include "tests/worker/worker_fixture.h"
-#include "worker/items.h"
 
 namespace fedmesh::worker {
 namespace {
@@ -218,26 +217,6 @@ TEST(OutboxTest, SequenceNumbersRiseEvenIfTheClockFalls) {
   EXPECT_EQ(seqs, (std::vector<std::uint64_t>{5'000, 5'001, 9'000}));
   for (int i = 0; i < 1000; ++i) outbox.add({9'000}, ledger::RecordKind::commit, {}, {});
   EXPECT_EQ(outbox.size(), Outbox::kWaitingMax);
-}
-
-TEST(ItemFolderTest, WritesWholeFilesAndIsExclusive) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "worker_items";
-  std::filesystem::remove_all(folder);
-  {
-    auto items = ItemFolder::open(folder);
-    ASSERT_TRUE(items.ok()) << items.error().to_string();
-    ASSERT_TRUE(items->write("opening-1", Bytes{1, 2}).ok());
-    ASSERT_TRUE(items->write("opening-1", Bytes{3}).ok());
-    ASSERT_TRUE(items->write("gone", Bytes{3}).ok());
-    ASSERT_TRUE(items->erase("gone").ok());
-    ASSERT_TRUE(items->erase("never there").ok());
-    EXPECT_THAT(ItemFolder::open(folder).error().detail, HasSubstr("another worker"));
-    EXPECT_EQ(*items->load(), (PersistedItems{{"opening-1", {3}}}));
-    const auto mode = std::filesystem::status(folder / "opening-1").permissions();
-    EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none);
-  }
-  EXPECT_TRUE(ItemFolder::open(folder).ok());
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

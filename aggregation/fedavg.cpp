@@ -9,8 +9,11 @@ namespace {
 // limit, and the arithmetic is free.
 constexpr std::size_t kBlock = 4096;
 
-void add_block(std::span<std::int64_t> sum, std::span<const std::int32_t> values,
-               std::uint32_t weight) {
+}  // namespace
+
+void add_weighted(std::span<std::int64_t> sum, std::span<const std::int32_t> values,
+                  std::uint32_t weight) {
+  FM_CHECK(sum.size() == values.size(), "an update has as many values as the sum");
   if (weight == 1) {
     for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += values[j];
   } else {
@@ -18,8 +21,6 @@ void add_block(std::span<std::int64_t> sum, std::span<const std::int32_t> values
     for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += factor * values[j];
   }
 }
-
-}  // namespace
 
 Result<Sum> FedAvg::aggregate(std::span<const WeightedUpdate> updates) const {
   FM_TRY_VOID(check_updates(updates));
@@ -29,8 +30,8 @@ Result<Sum> FedAvg::aggregate(std::span<const WeightedUpdate> updates) const {
   for (std::size_t at = 0; at < out.values.size(); at += kBlock) {
     const std::size_t size = std::min(kBlock, out.values.size() - at);
     for (const auto& update : updates)
-      add_block(std::span(out.values).subspan(at, size), update.values.subspan(at, size),
-                update.weight);
+      add_weighted(std::span(out.values).subspan(at, size), update.values.subspan(at, size),
+                   update.weight);
   }
   return out;
 }

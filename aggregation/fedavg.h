@@ -5,6 +5,11 @@
 
 namespace fedmesh::aggregation {
 
+// sum_j += weight · values_j, for sweeps over updates that are not all in memory. Equal lengths
+// (checked); no overflow if check_capacity() holds.
+void add_weighted(std::span<std::int64_t> sum, std::span<const std::int32_t> values,
+                  std::uint32_t weight);
+
 class FedAvg final : public AggregationRule {
  public:
   std::string_view name() const override { return "mean"; }

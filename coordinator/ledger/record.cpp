@@ -19,7 +19,7 @@ struct SignedPart {
 }  // namespace
 
 bool is_known(RecordKind kind) {
-  return kind >= RecordKind::admit && kind <= RecordKind::score_reveal;
+  return kind >= RecordKind::admit && kind <= RecordKind::evidence;
 }
 
 const char* to_string(RecordKind kind) {
@@ -50,6 +50,8 @@ const char* to_string(RecordKind kind) {
       return "score_commit";
     case RecordKind::score_reveal:
       return "score_reveal";
+    case RecordKind::evidence:
+      return "evidence";
   }
   return "unknown";
 }

@@ -28,6 +28,7 @@ enum class RecordKind : std::uint8_t {
   attest = 11,
   score_commit = 12,
   score_reveal = 13,
+  evidence = 14,
 };
 
 bool is_known(RecordKind kind);

@@ -17,22 +17,30 @@
 
 namespace fedmesh::protocol {
 
-inline constexpr std::size_t kFrameBytes = 64 * 1024;  // of a blob or an opening
 inline constexpr std::size_t kMaxMessageBytes = 1u << 20;
 inline constexpr std::uint64_t kMaxBlobBytes = 256u << 20;
 inline constexpr std::uint64_t kMaxEvaluationBytes = 64u << 20;  // of a public validation set
+
+// A final header that a node has seen proven.
+struct ProvenHead {
+  ledger::Header header;
+  ledger::Certificate certificate;
+  FM_FIELDS(header, certificate)
+};
 
 // node -> coordinator, first. A node that does not know the network yet asks with a zero chain.
 struct Hello {
   ChainId chain;
   std::string software;
-  bool subscribe = false;  // wants StateUpdate for every block
-  FM_FIELDS(chain, software, subscribe)
+  bool subscribe = false;          // wants StateUpdate for every block
+  std::optional<ProvenHead> head;  // newest: a coordinator on a stale copy of its ledger must stop
+  FM_FIELDS(chain, software, subscribe, head)
 };
 struct Welcome {
   Bytes genesis;  // canonical; hashes to the chain id
   Height head;
-  FM_FIELDS(genesis, head)
+  std::uint32_t bulk_port = 0;  // of the bulk plane, on the host of this link
+  FM_FIELDS(genesis, head, bulk_port)
 };
 
 struct SubmitRecord {
@@ -55,55 +63,18 @@ struct StateUpdate {
   FM_FIELDS(header, certificate, entries)
 };
 
-struct BlobRequest {
+// submitter -> coordinator: a public blob that a coming job record names, to be fetched from the
+// submitter over the bulk plane. Answered when it is stored, or why not.
+struct BlobOffer {
   Digest root;
-  std::uint64_t offset = 0;  // a multiple of kFrameBytes
-  FM_FIELDS(root, offset)
+  std::uint64_t bytes = 0;
+  FM_FIELDS(root, bytes)
 };
-struct BlobFrame {
+struct BlobOfferAnswer {
   Digest root;
-  std::uint64_t total = 0;
-  std::uint64_t offset = 0;
-  Bytes bytes;
-  FM_FIELDS(root, total, offset, bytes)
-};
-struct BlobMissing {
-  Digest root;
-  FM_FIELDS(root)
-};
-
-// worker -> member: the opening of a revealed commitment, in frames and in order.
-struct OpeningFrame {
-  JobId job;
-  Slot slot;
-  std::uint64_t total = 0;
-  std::uint64_t offset = 0;
-  Bytes bytes;
-  FM_FIELDS(job, slot, total, offset, bytes)
-};
-// member -> worker: bytes held so far, so that a worker resumes; `error` ends the transfer.
-struct OpeningStatus {
-  JobId job;
-  Slot slot;
-  std::uint64_t received = 0;
+  bool stored = false;
   std::string error;
-  FM_FIELDS(job, slot, received, error)
-};
-
-// submitter -> coordinator: a public blob that an accepted or coming job record names.
-struct BlobPut {
-  Digest root;
-  std::uint64_t total = 0;
-  std::uint64_t offset = 0;
-  Bytes bytes;
-  FM_FIELDS(root, total, offset, bytes)
-};
-struct BlobPutStatus {
-  Digest root;
-  std::uint64_t received = 0;
-  bool complete = false;
-  std::string error;
-  FM_FIELDS(root, received, complete, error)
+  FM_FIELDS(root, stored, error)
 };
 
 // client -> coordinator: proven state entries under a prefix, at most `limit`, after `after`.
@@ -154,9 +125,9 @@ struct StatusAnswer {
 };
 
 using Message =
-    std::variant<Hello, Welcome, SubmitRecord, RecordResult, StateUpdate, BlobRequest, BlobFrame,
-                 BlobMissing, OpeningFrame, OpeningStatus, BlobPut, BlobPutStatus, StateQuery,
-                 StateAnswer, BlockQuery, BlockAnswer, StatusQuery, StatusAnswer>;
+    std::variant<Hello, Welcome, SubmitRecord, RecordResult, StateUpdate, BlobOffer,
+                 BlobOfferAnswer, StateQuery, StateAnswer, BlockQuery, BlockAnswer, StatusQuery,
+                 StatusAnswer>;
 
 Bytes encode_message(const Message& message);
 Result<Message> decode_message(

@@ -18,9 +18,8 @@ JobId job_id(const ChainId& chain, const crypto::PublicKey& author, std::uint64_
 }
 
 Digest commitment(const ChainId& chain, const JobId& job, const Slot& slot, const Digest& base_root,
-                  const NodeId& worker, const Digest& data_root, const Opening& opening,
-                  const Digest& trace_root) {
-  const Digest update = Blake2b("fedmesh/update/v1").add(opening.update).finish();
+                  const NodeId& worker, const Digest& data_root, const Digest& update_digest,
+                  const Digest& trace_root, const std::array<std::uint8_t, 32>& salt) {
   return Blake2b("fedmesh/commit/v1")
       .add(chain)
       .add(job)
@@ -29,9 +28,9 @@ Digest commitment(const ChainId& chain, const JobId& job, const Slot& slot, cons
       .add(base_root)
       .add(worker)
       .add(data_root)
-      .add(update)
+      .add(update_digest)
       .add(trace_root)
-      .add(ByteView(opening.salt))
+      .add(ByteView(salt))
       .finish();
 }
 

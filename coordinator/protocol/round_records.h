@@ -73,7 +73,8 @@ struct Beacon {
   FM_FIELDS(slot, randomness)
 };
 
-// aggregator -> ledger: takes the duty. Suite 0 carries a zero key.
+// aggregator -> ledger: takes the duty, with a fresh encryption key whose private half is erased
+// when the round is over.
 struct Accept {
   Slot slot;
   crypto::X25519Public round_key;
@@ -93,13 +94,14 @@ struct SealedKey {
   FM_FIELDS(member, box)
 };
 
-// worker -> ledger, before the reveal deadline; the opening goes to the members, never here.
+// worker -> ledger, before the reveal deadline: where the sealed update is, and its key for each
+// member (sealing.h).
 struct Reveal {
   Slot slot;
-  std::uint8_t suite = 0;       // 0: the opening travels inside the encrypted session
-  Digest ciphertext_root;       // zero in suite 0
-  std::uint64_t length = 0;     // of the opening
-  std::vector<SealedKey> keys;  // none in suite 0
+  std::uint8_t suite = 1;
+  Digest ciphertext_root;
+  std::uint64_t length = 0;     // of the ciphertext
+  std::vector<SealedKey> keys;  // one per member, in rank order
   FM_FIELDS(slot, suite, ciphertext_root, length, keys)
 };
 
@@ -141,26 +143,19 @@ struct ScoreReveal {
   FM_FIELDS(slot, score, salt)
 };
 
-// What a worker computes and only the round's members see.
-struct Update {
-  Bytes values;  // int32 little-endian granules, in layout order
-  std::uint64_t examples = 0;
-  std::array<std::uint8_t, 32> seed_share{};
-  Digest trace_root;  // zero until public steps exist
-  FM_FIELDS(values, examples, seed_share, trace_root)
-};
-// The opening of a commitment: the salt is published nowhere.
-struct Opening {
-  Bytes update;  // canonical Update
-  std::array<std::uint8_t, 32> salt{};
-  FM_FIELDS(update, salt)
+// anybody admitted -> ledger: two commit records that one worker signed for one slot. Whoever did
+// that is banned until an operator admits it anew.
+struct Evidence {
+  Bytes first;   // the encoded records, in the order of their bytes
+  Bytes second;
+  FM_FIELDS(first, second)
 };
 
-// C = H("fedmesh/commit/v1" ‖ chain ‖ job ‖ round ‖ attempt ‖ base ‖ worker ‖ data_root ‖ H(update)
-// ‖ trace_root ‖ salt)
+// C = H("fedmesh/commit/v1" ‖ chain ‖ job ‖ round ‖ attempt ‖ base ‖ worker ‖ data_root ‖
+// update_digest ‖ trace_root ‖ salt); update_digest as in sealing.h.
 Digest commitment(const ChainId& chain, const JobId& job, const Slot& slot, const Digest& base_root,
-                  const NodeId& worker, const Digest& data_root, const Opening& opening,
-                  const Digest& trace_root);
+                  const NodeId& worker, const Digest& data_root, const Digest& update_digest,
+                  const Digest& trace_root, const std::array<std::uint8_t, 32>& salt);
 Digest score_commitment(const ChainId& chain, const JobId& job, const Slot& slot,
                         const NodeId& validator, const Score& score,
                         const std::array<std::uint8_t, 32>& salt);

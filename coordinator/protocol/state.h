@@ -160,7 +160,8 @@ struct NodeState {
   std::string name;
   std::int64_t conduct_micro = 0;
   std::uint32_t consecutive_terms = 0;  // as rank 0
-  FM_FIELDS(key, roles, name, conduct_micro, consecutive_terms)
+  bool banned = false;                  // by evidence; without any role until admitted anew
+  FM_FIELDS(key, roles, name, conduct_micro, consecutive_terms, banned)
 };
 
 std::string job_key(const JobId& job);

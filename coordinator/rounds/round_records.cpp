@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/protocol/sealing.h"
+#include "coordinator/rounds/aggregate.h"
 #include "coordinator/rounds/state_access.h"
 
 namespace fedmesh::rounds {
@@ -48,6 +50,25 @@ Result<Slot*> place_of(std::vector<Slot>& slots, NodeId Slot::*id, const NodeId&
 
 Error twice(const char* what) { return stale(std::string("this node's ") + what + " is final"); }
 
+// What can be said of a sealed update without a key.
+Result<void> check_sealing(const protocol::Reveal& reveal, const protocol::JobSpec& spec,
+                           const RoundState& round) {
+  if (reveal.suite != protocol::kSealSuite)
+    return invalid_argument("updates are sealed with suite " +
+                            std::to_string(protocol::kSealSuite));
+  const std::uint64_t length = protocol::sealed_bytes(update_dimension(spec, round.kind));
+  if (reveal.length != length)
+    return invalid_argument("a sealed update of this round has " + std::to_string(length) +
+                            " bytes");
+  if (reveal.keys.size() != round.members.size())
+    return invalid_argument("a reveal has a sealed key for each member of the committee");
+  for (std::size_t i = 0; i < reveal.keys.size(); ++i)
+    if (reveal.keys[i].member != round.members[i].member ||
+        reveal.keys[i].box.size() != protocol::kBoxBytes)
+      return invalid_argument("a reveal has a sealed key for each member, in rank order");
+  return {};
+}
+
 }  // namespace
 
 Result<void> apply_accept(const ledger::Record& record, ledger::State& state) {
@@ -56,6 +77,8 @@ Result<void> apply_accept(const ledger::Record& record, ledger::State& state) {
   FM_TRY(auto* member, place_of(round.members, &protocol::MemberSlot::member, record.author_id(),
                                 "aggregator committee"));
   if (member->round_key) return twice("acceptance");
+  if (!protocol::is_usable_round_key(accept.round_key))
+    return invalid_argument("nothing can be sealed to this round key");
   member->round_key = accept.round_key;
   save(state, round);
   return {};
@@ -83,10 +106,8 @@ Result<void> apply_reveal(const ledger::Record& record, ledger::State& state) {
          place_of(round.cohort, &protocol::CohortSlot::worker, record.author_id(), "cohort"));
   if (!slot->commitment) return stale("a reveal needs a final commitment");
   if (slot->reveal) return twice("reveal");
-  if (reveal.suite != 0 || !reveal.ciphertext_root.is_zero() || !reveal.keys.empty())
-    return invalid_argument("suite 0 carries no sealed keys: the opening travels in the session");
-  if (reveal.length == 0 || reveal.length > (256u << 20))
-    return invalid_argument("an opening has 1 byte to 256 MiB");
+  FM_TRY_VOID(check_sealing(reveal, require<protocol::JobSpec>(state, protocol::spec_key(record.job)),
+                            round));
   slot->reveal = ledger::record_hash(record);
   save(state, round);
   return {};

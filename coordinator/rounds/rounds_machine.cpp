@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/rounds/conduct.h"
+#include "coordinator/rounds/evidence.h"
 #include "coordinator/rounds/job_transitions.h"
 #include "coordinator/rounds/round_phases.h"
 #include "coordinator/rounds/round_records.h"
@@ -27,9 +28,10 @@ Result<void> apply_admit(const Record& record, ledger::State& state) {
     return invalid_argument("a node's name has at most 64 printable ASCII characters");
   const NodeId id = crypto::node_id_of(admit.key.view());
   auto node =
-      node_state(state, id).value_or(protocol::NodeState{admit.key, 0, "", kConductAdmitted, 0});
+      node_state(state, id).value_or(protocol::NodeState{admit.key, 0, "", kConductAdmitted, 0, false});
   node.roles = admit.roles;
   node.name = admit.name;
+  node.banned = false;
   store(state, protocol::node_key(id), node);
   return {};
 }
@@ -79,6 +81,8 @@ Result<void> RoundsMachine::apply(const ledger::BlockContext& context, const Rec
       return apply_score_commit(record, state);
     case RecordKind::score_reveal:
       return apply_score_reveal(context, record, state);
+    case RecordKind::evidence:
+      return apply_evidence(context, record, state);
   }
   return invalid_argument("a record of an unknown kind");
 }

@@ -133,18 +133,17 @@ Result<void> check_tiling(const std::vector<Entry>& entries, std::size_t size) {
 
 }  // namespace
 
-Bytes encode_safetensors(const Tensors& tensors) {
+Bytes encode_safetensors_header(const std::vector<TensorEntry>& tensors) {
   std::string header = "{";
   std::size_t at = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const Tensor& tensor = tensors[i];
+    const TensorEntry& tensor = tensors[i];
     FM_CHECK(is_plain_name(tensor.name) && (i == 0 || tensors[i - 1].name < tensor.name),
              "tensor names are plain, distinct and sorted");
-    FM_CHECK(tensor.consistent(), "a tensor's data does not fill its shape");
     std::string shape;
     for (const std::int64_t extent : tensor.shape)
       shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-    const std::size_t end = at + tensor.data.size();
+    const std::size_t end = at + tensor.bytes;
     header += (i == 0 ? "\"" : ",\"") + tensor.name + "\":{\"dtype\":\"" + name_of(tensor.dtype) +
               "\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(at) + "," +
               std::to_string(end) + "]}";
@@ -153,32 +152,62 @@ Bytes encode_safetensors(const Tensors& tensors) {
   header += "}";
   while (header.size() % 8 != 0) header += ' ';
   Bytes out(kLengthBytes);
-  out.reserve(kLengthBytes + header.size() + at);
   store_le64(out, header.size());
   append(out, as_bytes(header));
+  return out;
+}
+
+Bytes encode_safetensors(const Tensors& tensors) {
+  std::vector<TensorEntry> entries;
+  std::size_t size = 0;
+  for (const Tensor& tensor : tensors) {
+    FM_CHECK(tensor.consistent(), "a tensor's data does not fill its shape");
+    entries.push_back({tensor.name, tensor.dtype, tensor.shape, 0, tensor.data.size()});
+    size += tensor.data.size();
+  }
+  Bytes out = encode_safetensors_header(entries);
+  out.reserve(out.size() + size);
   for (const Tensor& tensor : tensors) append(out, tensor.data);
   return out;
 }
 
-Result<Tensors> decode_safetensors(ByteView file, const SafetensorsLimits& limits) {
+Result<std::vector<TensorEntry>> read_safetensors_index(const ByteSource& file,
+                                                        const SafetensorsLimits& limits) {
   if (file.size() > limits.bytes)
     return exhausted("a safetensors file is longer than " + std::to_string(limits.bytes) +
                      " bytes");
   if (file.size() < kLengthBytes) return corruption("shorter than a safetensors header");
-  const std::uint64_t length = load_le64(file);
+  Bytes raw(kLengthBytes);
+  FM_TRY_VOID(file.read(0, raw));
+  const std::uint64_t length = load_le64(raw);
   if (length > limits.header_bytes)
     return exhausted("a safetensors header is longer than " + std::to_string(limits.header_bytes) +
                      " bytes");
   if (length < 2 || length > file.size() - kLengthBytes)
     return corruption("the safetensors header is cut off");
-  const ByteView data = file.subspan(kLengthBytes + static_cast<std::size_t>(length));
-  FM_TRY(const Json header, parse_json(as_text(file.subspan(kLengthBytes, length))));
+  raw.resize(length);
+  FM_TRY_VOID(file.read(kLengthBytes, raw));
+  const std::uint64_t data = kLengthBytes + length;
+  FM_TRY(const Json header, parse_json(as_text(raw)));
   FM_TRY(std::vector<Entry> entries, parse_entries(header, limits.tensors));
-  FM_TRY_VOID(check_tiling(entries, data.size()));
+  FM_TRY_VOID(check_tiling(entries, file.size() - data));
+  std::vector<TensorEntry> out;
+  for (Entry& entry : entries)
+    out.push_back({std::move(entry.tensor.name), entry.tensor.dtype, std::move(entry.tensor.shape),
+                   data + entry.begin, entry.end - entry.begin});
+  return out;
+}
+
+Result<Tensors> decode_safetensors(ByteView file, const SafetensorsLimits& limits) {
+  FM_TRY(std::vector<TensorEntry> entries, read_safetensors_index(MemorySource(file), limits));
   Tensors out;
-  for (Entry& entry : entries) {  // in name order: nlohmann::json objects are sorted maps
-    entry.tensor.data = to_bytes(data.subspan(entry.begin, entry.end - entry.begin));
-    out.push_back(std::move(entry.tensor));
+  for (TensorEntry& entry : entries) {  // in name order: nlohmann::json objects are sorted maps
+    Tensor tensor;
+    tensor.name = std::move(entry.name);
+    tensor.dtype = entry.dtype;
+    tensor.shape = std::move(entry.shape);
+    tensor.data = to_bytes(file.subspan(entry.begin, entry.bytes));
+    out.push_back(std::move(tensor));
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // The safetensors file format (Hugging Face): le64 header length, JSON header, tensor bytes.
 #pragma once
 
+#include "base/byte_source.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "models/data/tensor.h"
@@ -22,5 +23,23 @@ Bytes encode_safetensors(const Tensors& tensors);
 // metadata and padding are dropped, so encoding again gives the canonical file. The result is
 // sorted by name. exhausted: a limit is passed. corruption: anything else, with the reason.
 Result<Tensors> decode_safetensors(ByteView file, const SafetensorsLimits& limits = {});
+
+// A tensor of a file, without its data.
+struct TensorEntry {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin = 0;  // of its data, from the start of the file
+  std::uint64_t bytes = 0;
+};
+
+// The entries of a file that is too large for memory, sorted by name; same errors as
+// decode_safetensors(), and those of the source.
+Result<std::vector<TensorEntry>> read_safetensors_index(const ByteSource& file,
+                                                        const SafetensorsLimits& limits = {});
+
+// Everything before the data of the canonical file of these tensors, which follows in their order.
+// `begin` is not read. The same conditions as for encode_safetensors().
+Bytes encode_safetensors_header(const std::vector<TensorEntry>& tensors);
 
 }  // namespace fedmesh::models

@@ -23,28 +23,35 @@ std::string software() { return "fedmesh 0.1.0"; }
 
 Result<std::unique_ptr<Coordinator>> Coordinator::create(ledger::Genesis genesis,
                                                          crypto::SigningKey key,
-                                                         ledger::Store& store,
-                                                         SecureRandom& random) {
-  std::unique_ptr<Coordinator> self(new Coordinator(std::move(key), random));
-  FM_TRY(self->chain_, ledger::Chain::open(std::move(genesis), self->machine_, store));
+                                                         const CoordinatorParts& parts) {
+  std::unique_ptr<Coordinator> self(new Coordinator(std::move(key), parts));
+  FM_TRY(self->chain_, ledger::Chain::open(std::move(genesis), self->machine_, parts.store));
   consensus::SoloOptions options;
   options.block.bytes = kBlockBytes;
   options.blocks_per_step = 1;  // own duties follow every block
   FM_TRY(self->consensus_, consensus::Solo::create(*self->chain_, self->key_.clone(), options));
-  self->aggregator_.emplace(self->chain_->id(), self->key_.node_id(), self->blobs_);
+  FM_TRY(auto restored, parts.items.load());
+  self->aggregator_.emplace(self->chain_->id(), self->key_.node_id(), self->blobs_, parts.random,
+                            std::move(restored));
   self->published_ = self->chain_->height();
   return self;
 }
 
-Effects Coordinator::step(Instant now, const Event& event) {
+Effects Coordinator::step(Instant now, Event event) {
   effects_.clear();
   if (const auto* up = std::get_if<LinkUp>(&event)) {
     peers_[up->peer] = Peer{};
   } else if (const auto* down = std::get_if<LinkDown>(&event)) {
     peers_.erase(down->peer);
-    uploads_.forget(down->peer);
+    for (auto& [root, peers] : offers_) peers.erase(down->peer);
   } else if (const auto* received = std::get_if<Received>(&event)) {
     receive(now, received->peer, received->message);
+  } else if (const auto* arrived = std::get_if<BlobArrived>(&event)) {
+    blob_arrived(now, arrived->root);
+  } else if (const auto* failed = std::get_if<BlobFailed>(&event)) {
+    blob_failed(now, failed->root, failed->reason);
+  } else if (auto* done = std::get_if<ComputeDone>(&event)) {
+    take(now, aggregator_->done(now, *chain_, std::move(done->result)));
   } else {
     run(now);
   }
@@ -89,13 +96,36 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::Hello& hel
     return;
   }
   known.subscribed = hello.subscribe;
-  send(peer, protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height()});
+  if (hello.head) check_head(*hello.head);
+  send(peer, protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height(),
+                               bulk_port_});
   if (!hello.subscribe || chain_->head_header() == nullptr) return;
   for (auto& update : state_updates(*chain_, publisher_.all(chain_->state())))
     send(peer, std::move(update));
 }
 
-void Coordinator::handle(Instant, const NodeId& peer, const protocol::SubmitRecord& submit) {
+// Somebody holds a certificate of a block that this ledger does not have: this is an old copy, or
+// another one runs under the same key. Going on would fork the chain.
+void Coordinator::check_head(const protocol::ProvenHead& head) {
+  const auto& header = head.header;
+  if (header.chain != chain_->id() ||
+      !ledger::verify_certificate(head.certificate, header, chain_->genesis().committee).ok())
+    return;  // proves nothing
+  const auto halt = [&](const std::string& what) {
+    effects_.push_back(Halt{corruption(
+        what + ". Find the newest copy of the ledger (or the other coordinator that runs with this "
+               "key) and go on with that one; this one must not make blocks")});
+  };
+  if (header.height > chain_->height())
+    return halt("a node has a certificate of block " + std::to_string(header.height.value) +
+                ", this ledger ends at block " + std::to_string(chain_->height().value));
+  const auto own = chain_->get(header.height);
+  if (own.ok() && ledger::header_hash(own->block.header) != ledger::header_hash(header))
+    halt("a node has a certificate of another block " + std::to_string(header.height.value) +
+         " than this ledger");
+}
+
+void Coordinator::handle(Instant now, const NodeId& peer, const protocol::SubmitRecord& submit) {
   auto record = ledger::decode_record(submit.record);
   if (!record.ok()) {
     effects_.push_back(Disconnect{peer, record.error().to_string()});
@@ -118,33 +148,50 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::SubmitReco
     send(peer, protocol::RecordResult{hash, std::nullopt, "too many records wait; try again"});
     return;
   }
+  collect_evidence(now, *record);
   submitters_[hash].insert(peer);
   waiting_.push_back(std::move(record).value());
 }
 
-void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobRequest& request) {
-  const Bytes* blob = blobs_.get(request.root);
-  if (blob == nullptr || request.offset > blob->size()) {
-    send(peer, protocol::BlobMissing{request.root});
-    return;
-  }
-  const ByteView rest = ByteView(*blob).subspan(request.offset);
-  send(peer,
-       protocol::BlobFrame{request.root, blob->size(), request.offset,
-                           to_bytes(rest.first(std::min(rest.size(), protocol::kFrameBytes)))});
+void Coordinator::collect_evidence(Instant now, const ledger::Record& record) {
+  const auto evidence = evidence_.observe(*chain_, record);
+  if (!evidence) return;
+  log(now, "evidence.found", "two commitments of node " + record.author_id().short_hex());
+  submit_own(ledger::RecordKind::evidence, record.job, codec::encode(*evidence));
 }
 
-void Coordinator::handle(Instant now, const NodeId& peer, const protocol::OpeningFrame& frame) {
-  take(now, aggregator_->receive(now, chain_->state(), peer, frame));
+// The blob is fetched from its submitter over the bulk plane; the answer comes when it is here.
+void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobOffer& offer) {
+  const auto refuse = [&](std::string why) {
+    send(peer, protocol::BlobOfferAnswer{offer.root, false, std::move(why)});
+  };
+  if (!rounds::has_role(chain_->state(), peer, protocol::kRoleSubmitter))
+    return refuse("only a node with the role submitter may store blobs");
+  if (offer.bytes == 0 || offer.bytes > protocol::kMaxEvaluationBytes)
+    return refuse("a blob has 1 byte to 64 MiB");
+  if (blobs_.holds(offer.root)) return send(peer, protocol::BlobOfferAnswer{offer.root, true, ""});
+  if (!offers_.contains(offer.root) && offers_.size() >= kOffersMax)
+    return refuse("8 blobs are on their way already; try again later");
+  offers_[offer.root].insert(peer);
+  effects_.push_back(FetchBlob{offer.root, offer.bytes, peer});
 }
 
-void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobPut& frame) {
-  if (!rounds::has_role(chain_->state(), peer, protocol::kRoleSubmitter)) {
-    send(peer, protocol::BlobPutStatus{frame.root, 0, false,
-                                       "only a node with the role submitter may store blobs"});
-    return;
-  }
-  send(peer, uploads_.add(peer, frame));
+void Coordinator::blob_arrived(Instant now, const Digest& root) {
+  answer_offer(root, "");
+  take(now, aggregator_->arrived(now, *chain_, root));
+}
+
+void Coordinator::blob_failed(Instant now, const Digest& root, const Error& reason) {
+  answer_offer(root, reason.to_string());
+  take(now, aggregator_->fetch_failed(now, *chain_, root, reason));
+}
+
+void Coordinator::answer_offer(const Digest& root, const std::string& error) {
+  const auto at = offers_.find(root);
+  if (at == offers_.end()) return;
+  for (const NodeId& peer : at->second)
+    send(peer, protocol::BlobOfferAnswer{root, error.empty(), error});
+  offers_.erase(at);
 }
 
 // Proofs are dear: whoever asks for too many has to wait.
@@ -192,7 +239,7 @@ bool Coordinator::run_once(Instant now) {
   pinned_at_ = before;
   provide_initial_models();
   provide_beacons();
-  take(now, aggregator_->step(now, chain_->state()));
+  take(now, aggregator_->step(now, *chain_));
   const bool had_records = !waiting_.empty();
   if (had_records) {
     take(now, consensus_->step(now, consensus::Submit{std::exchange(waiting_, {})}));
@@ -239,8 +286,20 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
   for (auto& effect : effects) {
     if (auto* submit = std::get_if<rounds::SubmitPayload>(&effect)) {
       submit_own(submit->kind, submit->job, std::move(submit->payload));
-    } else if (auto* reply = std::get_if<rounds::Reply>(&effect)) {
-      send(reply->to, reply->message);
+    } else if (const auto* fetch = std::get_if<rounds::FetchUpdate>(&effect)) {
+      effects_.push_back(FetchBlob{fetch->root, fetch->bytes, fetch->worker});
+    } else if (const auto* drop = std::get_if<rounds::DropUpdate>(&effect)) {
+      effects_.push_back(ForgetBlob{drop->root});
+      blobs_.remove(drop->root);
+    } else if (auto* task = std::get_if<rounds::Compute>(&effect)) {
+      effects_.push_back(Compute{std::move(task->task)});
+    } else if (auto* item = std::get_if<rounds::PersistItem>(&effect)) {
+      if (const auto written = items_.write(item->name, item->bytes); !written.ok())
+        effects_.push_back(Halt{written.error()});
+      crypto::wipe(item->bytes);
+    } else if (auto* erased = std::get_if<rounds::EraseItem>(&effect)) {
+      if (const auto gone = items_.erase(erased->name); !gone.ok())
+        effects_.push_back(Halt{gone.error()});
     } else {
       effects_.push_back(Log{std::move(std::get<rounds::Note>(effect).event)});
     }
@@ -249,14 +308,29 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
 
 // What live jobs go on from stays, whatever else is stored.
 void Coordinator::pin_blobs() {
-  std::set<Digest> roots;
+  std::set<Digest> roots = aggregator_->pins();
   for (const JobId& id : rounds::live_jobs(chain_->state())) {
     const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
     const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
     roots.insert(
         {job.base_root, job.model_root, job.standardisation_root, spec.evaluation.blob_root});
   }
-  blobs_.pin(std::move(roots));
+  blobs_.pin("rounds", std::move(roots));
+}
+
+std::set<std::string> Coordinator::phases() const {
+  std::set<std::string> out;
+  for (const JobId& id : rounds::live_jobs(chain_->state())) {
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
+    if (job.phase != protocol::JobPhase::running) {
+      out.insert(protocol::to_string(job.phase));
+      continue;
+    }
+    const auto round = rounds::require<protocol::RoundState>(chain_->state(),
+                                                             protocol::round_key(id, job.next));
+    out.insert(protocol::to_string(round.phase));
+  }
+  return out;
 }
 
 void Coordinator::provide_initial_models() {
@@ -265,6 +339,8 @@ void Coordinator::provide_initial_models() {
                 [&](const JobId& id) { return !std::binary_search(live.begin(), live.end(), id); });
   for (const JobId& id : live) {
     if (!provided_.insert(id).second) continue;
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
+    if (job.rounds_done > 0) continue;
     const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
     // Without room the aggregator does not accept the job's rounds, and says so.
     const auto kept = blobs_.put(models::encode_safetensors(

@@ -1,6 +1,7 @@
 // A coordinator as one step machine: consensus, aggregator duty and the service of connected nodes,
-// without sockets, clocks or files. The process (host.h) and the simulator (tests/sim) run this
-// same code. Protocol: coordinator/rounds/PROTOCOL.md. Not thread-safe: owned by the loop thread.
+// without sockets or clocks; the ledger's store and the blob store are handed in. The process
+// (host.h) and the simulator (tests/sim) run this same code. Protocol:
+// coordinator/rounds/PROTOCOL.md. Not thread-safe: owned by the loop thread.
 #pragma once
 
 #include <deque>
@@ -15,15 +16,16 @@
 #include "base/clock.h"
 #include "base/crypto/keys.h"
 #include "base/event_log.h"
+#include "base/private_folder.h"
 #include "base/random.h"
 #include "base/result.h"
-#include "coordinator/blob_uploads.h"
 #include "coordinator/consensus/solo.h"
 #include "coordinator/ledger/chain.h"
 #include "coordinator/publisher.h"
 #include "coordinator/rounds/aggregator.h"
-#include "coordinator/rounds/blob_cache.h"
+#include "coordinator/rounds/evidence.h"
 #include "coordinator/rounds/rounds_machine.h"
+#include "net/blob_store.h"
 
 namespace fedmesh::coordinator {
 
@@ -40,7 +42,17 @@ struct Received {
 // After every batch of events and whenever next_wake() is due: blocks are made here, so that
 // records that arrived together share one.
 struct Tick {};
-using Event = std::variant<LinkUp, LinkDown, Received, Tick>;
+struct BlobArrived {  // the blob store holds it
+  Digest root;
+};
+struct BlobFailed {  // of a FetchBlob: it cannot be stored
+  Digest root;
+  Error reason;
+};
+struct ComputeDone {
+  rounds::ComputeDone result;
+};
+using Event = std::variant<LinkUp, LinkDown, Received, Tick, BlobArrived, BlobFailed, ComputeDone>;
 
 struct Send {
   NodeId peer;
@@ -56,19 +68,46 @@ struct Log {
 struct Halt {  // nothing can be finalised any more: stop the process
   Error reason;
 };
-using Effect = std::variant<Send, Disconnect, Log, Halt>;
-using Effects = std::vector<Effect>;
+struct FetchBlob {  // over the bulk plane, from this peer
+  Digest root;
+  std::uint64_t bytes_max = 0;
+  NodeId holder;
+};
+struct ForgetBlob {  // stop fetching it
+  Digest root;
+};
+struct Compute {  // on another thread; answered by ComputeDone
+  rounds::ComputeTask task;
+};
+using Effect = std::variant<Send, Disconnect, Log, Halt, FetchBlob, ForgetBlob, Compute>;
+using Effects = std::vector<Effect>;  // carried out in order
+
+// Where the coordinator keeps what must outlive it. Written while it steps, because a block that
+// relies on an item must not become final before the item is on disk.
+struct CoordinatorParts {
+  ledger::Store& store;
+  net::BlobStore& blobs;
+  PrivateFolder& items;  // round keys
+  SecureRandom& random;
+};
 
 class Coordinator {
  public:
-  // The genesis' committee is exactly `key`. `store` and `random` outlive it.
-  static Result<std::unique_ptr<Coordinator>> create(ledger::Genesis genesis,
-                                                     crypto::SigningKey key, ledger::Store& store,
-                                                     SecureRandom& random);
+  static constexpr std::size_t kOffersMax = 8;
 
-  Effects step(Instant now, const Event& event);
+  // The genesis' committee is exactly `key`. The parts outlive it. Goes on where an earlier process
+  // with the same parts ended.
+  static Result<std::unique_ptr<Coordinator>> create(ledger::Genesis genesis,
+                                                     crypto::SigningKey key,
+                                                     const CoordinatorParts& parts);
+
+  void set_bulk_port(std::uint32_t port) { bulk_port_ = port; }  // told to every node
+
+  Effects step(Instant now, Event event);
   std::optional<Instant> next_wake() const;
   const ledger::Chain& chain() const { return *chain_; }
+  // Of every live job: its phase, while a round is open the round's. Names as in to_string().
+  std::set<std::string> phases() const;
 
  private:
   struct Peer {
@@ -80,15 +119,13 @@ class Coordinator {
     std::uint64_t bytes_out = 0;
   };
 
-  Coordinator(crypto::SigningKey key, SecureRandom& random)
-      : key_(std::move(key)), random_(random) {}
+  Coordinator(crypto::SigningKey key, const CoordinatorParts& parts)
+      : key_(std::move(key)), random_(parts.random), blobs_(parts.blobs), items_(parts.items) {}
 
   void receive(Instant now, const NodeId& peer, const Bytes& message);
   void handle(Instant now, const NodeId& peer, const protocol::Hello& hello);
   void handle(Instant now, const NodeId& peer, const protocol::SubmitRecord& submit);
-  void handle(Instant now, const NodeId& peer, const protocol::BlobRequest& request);
-  void handle(Instant now, const NodeId& peer, const protocol::OpeningFrame& frame);
-  void handle(Instant now, const NodeId& peer, const protocol::BlobPut& frame);
+  void handle(Instant now, const NodeId& peer, const protocol::BlobOffer& offer);
   void handle(Instant now, const NodeId& peer, const protocol::StateQuery& query);
   void handle(Instant now, const NodeId& peer, const protocol::BlockQuery& query);
   void handle(Instant now, const NodeId& peer, const protocol::StatusQuery& query);
@@ -103,6 +140,11 @@ class Coordinator {
   void provide_initial_models();
   void provide_beacons();
   void submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload);
+  void check_head(const protocol::ProvenHead& head);
+  void blob_arrived(Instant now, const Digest& root);
+  void blob_failed(Instant now, const Digest& root, const Error& reason);
+  void answer_offer(const Digest& root, const std::string& error);
+  void collect_evidence(Instant now, const ledger::Record& record);
   void publish(Instant now);
   void send(const NodeId& peer, const protocol::Message& message);
   void log(Instant now, std::string kind, std::string detail);
@@ -113,8 +155,9 @@ class Coordinator {
   rounds::RoundsMachine machine_;
   std::unique_ptr<ledger::Chain> chain_;
   std::unique_ptr<consensus::Solo> consensus_;
-  rounds::BlobCache blobs_;
-  BlobUploads uploads_{blobs_};
+  net::BlobStore& blobs_;
+  PrivateFolder& items_;
+  rounds::EvidenceCollector evidence_;
   std::optional<rounds::Aggregator> aggregator_;
   Publisher publisher_;
   std::map<NodeId, Peer> peers_;
@@ -122,7 +165,9 @@ class Coordinator {
   std::map<Digest, std::set<NodeId>> submitters_;  // record -> who wants to hear
   std::map<JobId, std::uint64_t> own_seq_;         // last used by this node
   std::map<JobId, protocol::Slot> beacons_;        // provided
-  std::set<JobId> provided_;                       // jobs whose first model is in the cache
+  std::set<JobId> provided_;                       // jobs whose first model is in the store
+  std::map<Digest, std::set<NodeId>> offers_;      // blobs on their way from submitters
+  std::uint32_t bulk_port_ = 0;
   std::optional<Instant> consensus_wake_;
   Height published_;
   std::optional<Height> pinned_at_;

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "base/crypto/blob_hash.h"
-#include "base/crypto/digest.h"
+#include "base/check.h"
 #include "coordinator/rounds/state_access.h"
 
 namespace fedmesh::rounds {
@@ -13,9 +12,12 @@ using ledger::RecordKind;
 using protocol::RoundPhase;
 using protocol::RoundState;
 
-bool is_member(const RoundState& round, const NodeId& node) {
-  return std::any_of(round.members.begin(), round.members.end(),
-                     [&](const protocol::MemberSlot& member) { return member.member == node; });
+constexpr const char* kKeyPrefix = "round-key-";
+
+const protocol::MemberSlot* member_of(const RoundState& round, const NodeId& node) {
+  for (const auto& member : round.members)
+    if (member.member == node) return &member;
+  return nullptr;
 }
 
 // The job's open round, if there is one.
@@ -25,157 +27,318 @@ std::optional<RoundState> open_round_of(const ledger::State& state, const JobId&
   return load<RoundState>(state, protocol::round_key(id, job->next));
 }
 
+std::optional<protocol::Reveal> reveal_of(const ledger::Chain& chain, const Digest& record_hash) {
+  const auto* location = chain.find(record_hash);
+  if (location == nullptr) return std::nullopt;
+  const auto record = chain.record_at(*location);
+  if (!record.ok()) return std::nullopt;
+  auto reveal = protocol::decode_payload<protocol::Reveal>(record->payload);
+  if (!reveal.ok()) return std::nullopt;
+  return std::move(*reveal);
+}
+
 template <class Payload>
 SubmitPayload submit(RecordKind kind, const JobId& job, const Payload& payload) {
   return {kind, job, codec::encode(payload)};
 }
 
-Note note(Instant now, const char* kind, const RoundState& round, std::string detail) {
-  return {{now,
-           kind,
-           {{"job", round.job.hex()},
-            {"round", static_cast<std::int64_t>(round.slot.round.value)},
-            {"attempt", static_cast<std::int64_t>(round.slot.attempt.value)},
-            {"detail", std::move(detail)}}}};
-}
-
 }  // namespace
 
-AggregatorEffects Aggregator::step(Instant now, const ledger::State& state) {
-  AggregatorEffects effects;
-  wake_.reset();
-  const auto jobs = live_jobs(state);
-  std::erase_if(duties_, [&](const auto& duty) {
-    return !std::binary_search(jobs.begin(), jobs.end(), duty.first);
-  });
-  for (const JobId& job : jobs) serve(now, state, job, effects);
-  return effects;
+std::string round_key_item(const JobId& job, const protocol::Slot& slot) {
+  return kKeyPrefix + job.hex() + "-" + std::to_string(slot.round.value) + "-" +
+         std::to_string(slot.attempt.value);
 }
 
-void Aggregator::serve(Instant now, const ledger::State& state, const JobId& job,
-                       AggregatorEffects& effects) {
-  const auto round = open_round_of(state, job);
-  if (!round || !is_member(*round, self_)) {
-    duties_.erase(job);
-    return;
-  }
-  Duty& duty = duties_[job];
-  if (duty.slot != round->slot) {
-    duty = Duty{};
+Aggregator::Aggregator(const ChainId& chain, const NodeId& self, const net::BlobStore& blobs,
+                       SecureRandom& random, std::map<std::string, Bytes> restored)
+    : chain_(chain), self_(self), blobs_(blobs), random_(random), restored_(std::move(restored)) {}
+
+Aggregator::~Aggregator() {
+  for (auto& [name, bytes] : restored_) crypto::wipe(bytes);
+}
+
+AggregatorEffects Aggregator::step(Instant now, const ledger::Chain& chain) {
+  effects_.clear();
+  wake_.reset();
+  if (!restored_.empty()) take_restored_keys(chain);
+  const auto jobs = live_jobs(chain.state());
+  std::vector<JobId> ended;
+  for (const auto& [job, duty] : duties_)
+    if (!std::binary_search(jobs.begin(), jobs.end(), job)) ended.push_back(job);
+  for (const JobId& job : ended) drop(job);
+  for (const JobId& job : jobs) serve(now, chain, job);
+  return std::exchange(effects_, {});
+}
+
+// Keys of rounds that are still open belong to their duties, all others are erased.
+void Aggregator::take_restored_keys(const ledger::Chain& chain) {
+  for (const JobId& job : live_jobs(chain.state())) {
+    const auto round = open_round_of(chain.state(), job);
+    if (!round || member_of(*round, self_) == nullptr) continue;
+    const auto found = restored_.find(round_key_item(job, round->slot));
+    if (found == restored_.end() || found->second.size() != 32) continue;
+    crypto::X25519Secret secret;
+    std::copy(found->second.begin(), found->second.end(), secret.mutable_view().begin());
+    Duty& duty = duties_[job];
     duty.slot = round->slot;
+    duty.key = std::move(secret);
+    crypto::wipe(found->second);
+    restored_.erase(found);
   }
-  if (duty.answered == round->phase) return;
-  const auto spec = require<protocol::JobSpec>(state, protocol::spec_key(job));
+  for (auto& [name, bytes] : restored_) {
+    crypto::wipe(bytes);
+    if (name.starts_with(kKeyPrefix)) effects_.push_back(EraseItem{name});
+  }
+  restored_.clear();
+}
+
+void Aggregator::serve(Instant now, const ledger::Chain& chain, const JobId& job) {
+  const auto round = open_round_of(chain.state(), job);
+  const auto* self = round ? member_of(*round, self_) : nullptr;
+  if (self == nullptr) return drop(job);
+  if (const auto old = duties_.find(job); old != duties_.end() && old->second.slot != round->slot)
+    drop(job);
+  Duty& duty = duties_[job];
+  duty.slot = round->slot;
   switch (round->phase) {
     case RoundPhase::accepting:
-      // Without the base model there would be nothing to attest to, after epsilon was charged.
-      if (blobs_.get(round->base_root) == nullptr) {
-        effects.push_back(note(now, "aggregate.unable", *round, "the base model is not held here"));
-        duty.answered = round->phase;
-        break;
-      }
-      // Suite 0 needs no round key: openings arrive inside authenticated sessions.
-      effects.push_back(submit(RecordKind::accept, job, protocol::Accept{round->slot, {}}));
-      duty.answered = round->phase;
-      break;
+      return accept(now, *round, *self, duty);
+    case RoundPhase::committing:
+      return;
+    case RoundPhase::revealing:
+      return collect(now, chain, *round, duty);
     case RoundPhase::checking:
-      avail(now, *round, duty, effects);
-      break;
+      collect(now, chain, *round, duty);
+      return avail(now, *round, duty);
     case RoundPhase::aggregating:
-      attest(now, spec, *round, duty, effects);
-      break;
+      collect(now, chain, *round, duty);
+      return aggregate(now, *round, duty);
     case RoundPhase::scoring:
     case RoundPhase::unveiling:
-      duty.openings = Openings{};
-      break;
-    case RoundPhase::committing:
-    case RoundPhase::revealing:
     case RoundPhase::finished:
     case RoundPhase::voided:
-      break;
+      return finish(job, duty);  // nothing is computed from the updates any more
+  }
+}
+
+void Aggregator::accept(Instant now, const RoundState& round, const protocol::MemberSlot& self,
+                        Duty& duty) {
+  if (duty.answered == round.phase || self.round_key) return;
+  duty.answered = round.phase;
+  // Without the base model there would be nothing to attest to, after epsilon was charged.
+  if (!blobs_.holds(round.base_root))
+    return note(now, "aggregate.unable", round, "the base model is not held here");
+  if (!duty.key) {
+    duty.key = crypto::X25519Secret::random(random_);
+    effects_.push_back(
+        PersistItem{round_key_item(round.job, round.slot), to_bytes(duty.key->view())});
+  }
+  effects_.push_back(submit(RecordKind::accept, round.job,
+                            protocol::Accept{round.slot, crypto::x25519_public(*duty.key)}));
+}
+
+// Fetches every final reveal's ciphertext, and has checked what is there.
+void Aggregator::collect(Instant now, const ledger::Chain& chain, const RoundState& round,
+                         Duty& duty) {
+  const auto* self = member_of(round, self_);
+  const bool able =
+      duty.key && self->round_key && crypto::x25519_public(*duty.key) == *self->round_key;
+  if (!able) {
+    if (duty.answered != round.phase && round.phase == RoundPhase::revealing) {
+      duty.answered = round.phase;
+      note(now, "aggregate.unable", round, "this round's key is lost: nothing can be opened here");
+    }
+    return;
+  }
+  if (!duty.view)
+    duty.view = std::make_shared<const RoundView>(RoundView{
+        chain_, require<protocol::JobSpec>(chain.state(), protocol::spec_key(round.job)), round});
+  for (const auto& slot : round.cohort) {
+    if (!slot.reveal) continue;
+    auto at = duty.updates.find(slot.worker);
+    if (at == duty.updates.end()) {
+      auto reveal = reveal_of(chain, *slot.reveal);
+      FM_CHECK(reveal.has_value(), "a reveal that the state counts is in the chain");
+      at = duty.updates.emplace(slot.worker, Update{}).first;
+      at->second.reveal = std::move(*reveal);
+      if (!blobs_.holds(at->second.reveal.ciphertext_root))
+        effects_.push_back(FetchUpdate{at->second.reveal.ciphertext_root, at->second.reveal.length,
+                                       slot.worker});
+    }
+    Update& update = at->second;
+    if (update.stage != Update::Stage::fetching ||
+        !blobs_.holds(update.reveal.ciphertext_root))
+      continue;
+    update.stage = Update::Stage::checking;
+    effects_.push_back(Compute{
+        CheckTask{duty.view, slot.worker, update.reveal, RoundKey{self_, duty.key->clone()}}});
   }
 }
 
 // Answers as soon as every reveal is settled; half the phase is left to those that are still on
 // their way.
-void Aggregator::avail(Instant now, const RoundState& round, Duty& duty,
-                       AggregatorEffects& effects) {
+void Aggregator::avail(Instant now, const RoundState& round, Duty& duty) {
+  if (duty.answered == round.phase || member_of(round, self_)->availed) return;
+  const auto stage_of = [&](const NodeId& worker) {
+    const auto at = duty.updates.find(worker);
+    return at == duty.updates.end() ? Update::Stage::fetching : at->second.stage;
+  };
+  const bool able = duty.view != nullptr;
   const bool settled = std::all_of(round.cohort.begin(), round.cohort.end(), [&](const auto& slot) {
-    return !slot.reveal || duty.openings.settled(slot.worker);
+    return !slot.reveal || stage_of(slot.worker) >= Update::Stage::checked;
   });
   const Instant latest{round.phase_opened_ms + (round.deadline_ms - round.phase_opened_ms) / 2};
-  if (!settled && now < latest) return wake_at(latest);
+  if (able && !settled && now < latest) return wake_at(latest);
   Bytes bitmap((round.cohort.size() + 7) / 8);
   for (std::size_t i = 0; i < round.cohort.size(); ++i) {
     const auto& slot = round.cohort[i];
-    if (slot.reveal && duty.openings.checked(slot.worker) != nullptr)
+    if (slot.reveal && stage_of(slot.worker) == Update::Stage::checked)
       bitmap[i / 8] = static_cast<std::uint8_t>(bitmap[i / 8] | (1u << (i % 8)));
   }
-  effects.push_back(
+  effects_.push_back(
       submit(RecordKind::avail, round.job, protocol::Avail{round.slot, std::move(bitmap)}));
   duty.answered = round.phase;
 }
 
-void Aggregator::attest(Instant now, const protocol::JobSpec& spec, const RoundState& round,
-                        Duty& duty, AggregatorEffects& effects) {
-  duty.answered = round.phase;
-  std::vector<CheckedUpdate> updates;
+void Aggregator::aggregate(Instant now, const RoundState& round, Duty& duty) {
+  if (duty.aggregating || duty.answered == round.phase || member_of(round, self_)->attested)
+    return;
+  std::vector<OpenedUpdate> updates;
   for (const auto& slot : round.cohort) {
     if (!slot.in_set) continue;
-    const auto* update = duty.openings.checked(slot.worker);
-    if (update == nullptr)
-      return effects.push_back(
-          note(now, "aggregate.failed", round,
-               "an update of the frozen set is not held here: worker " + slot.worker.short_hex()));
-    updates.push_back(*update);
+    const auto at = duty.updates.find(slot.worker);
+    if (at == duty.updates.end() || !at->second.opened) {
+      if (at != duty.updates.end() && at->second.stage == Update::Stage::refused) {
+        duty.answered = round.phase;
+        note(now, "aggregate.failed", round,
+             "an update of the frozen set cannot be opened here: worker " +
+                 slot.worker.short_hex());
+      }
+      return;  // on its way
+    }
+    const OpenedUpdate& opened = *at->second.opened;
+    updates.push_back({opened.worker, opened.ciphertext_root, opened.key.clone(), opened.examples,
+                       opened.seed_share.clone()});
   }
-  const Bytes* base = blobs_.get(round.base_root);
-  if (base == nullptr)
-    return effects.push_back(
-        note(now, "aggregate.failed", round, "the base model is not held here"));
-  auto aggregate = compute_aggregate(chain_, spec, round, updates, *base);
-  for (auto& update : updates) wipe(update);
-  if (!aggregate.ok())
-    return effects.push_back(note(now, "aggregate.failed", round, aggregate.error().to_string()));
-  protocol::Attest attest;
-  attest.slot = round.slot;
-  attest.model_sha256 = crypto::sha256(aggregate->model);
-  const auto base_root = blobs_.put(std::move(aggregate->base));
-  const auto model_root = blobs_.put(std::move(aggregate->model));
-  if (!base_root.ok() || !model_root.ok())
-    return effects.push_back(
-        note(now, "aggregate.failed", round, "the new model exceeds the blob cache"));
-  attest.base_root = *base_root;
-  attest.model_root = *model_root;
-  attest.binding =
-      protocol::attest_binding(round.config_hash, *round.reveal_set_root, attest.base_root,
-                               attest.model_root, attest.model_sha256);
-  effects.push_back(submit(RecordKind::attest, round.job, attest));
-  duty.openings = Openings{};  // nothing is computed from them any more
+  duty.aggregating = true;
+  auto view = std::make_shared<const RoundView>(RoundView{chain_, duty.view->spec, round});
+  effects_.push_back(Compute{AggregateTask{std::move(view), std::move(updates)}});
 }
 
-AggregatorEffects Aggregator::receive(Instant now, const ledger::State& state, const NodeId& from,
-                                      const protocol::OpeningFrame& frame) {
-  AggregatorEffects effects;
-  const auto round = open_round_of(state, frame.job);
-  const auto duty = duties_.find(frame.job);
-  const bool wanted =
-      round && duty != duties_.end() && round->slot == frame.slot &&
-      duty->second.slot == frame.slot &&
-      (round->phase == RoundPhase::revealing || round->phase == RoundPhase::checking);
-  if (!wanted) {
-    effects.push_back(Reply{from, protocol::OpeningStatus{frame.job, frame.slot, 0,
-                                                          "this round takes no openings now"}});
-    return effects;
+AggregatorEffects Aggregator::arrived(Instant now, const ledger::Chain& chain, const Digest&) {
+  return step(now, chain);
+}
+
+AggregatorEffects Aggregator::fetch_failed(Instant now, const ledger::Chain& chain,
+                                           const Digest& root, const Error& reason) {
+  effects_.clear();
+  for (auto& [job, duty] : duties_) {
+    for (auto& [worker, update] : duty.updates) {
+      if (update.reveal.ciphertext_root != root || update.stage != Update::Stage::fetching)
+        continue;
+      update.stage = Update::Stage::refused;
+      if (duty.view)
+        note(now, "update.refused", duty.view->round,
+             worker.short_hex() + ": it cannot be stored: " + reason.to_string());
+    }
   }
-  const auto spec = require<protocol::JobSpec>(state, protocol::spec_key(frame.job));
-  auto status = duty->second.openings.add(chain_, spec, *round, from, frame);
-  if (!status.error.empty())
-    effects.push_back(note(now, "update.refused", *round, from.short_hex() + ": " + status.error));
-  effects.push_back(Reply{from, std::move(status)});
-  if (round->phase == RoundPhase::checking && duty->second.answered != round->phase)
-    avail(now, *round, duty->second, effects);
-  return effects;
+  auto before = std::exchange(effects_, {});
+  auto after = step(now, chain);
+  before.insert(before.end(), std::make_move_iterator(after.begin()),
+                std::make_move_iterator(after.end()));
+  return before;
+}
+
+AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, ComputeDone result) {
+  effects_.clear();
+  if (auto* checked = std::get_if<Checked>(&result)) {
+    const auto duty = duties_.find(checked->job);
+    const bool wanted = duty != duties_.end() && duty->second.slot == checked->slot;
+    const auto at = wanted ? duty->second.updates.find(checked->worker) : std::map<NodeId, Update>::iterator();
+    if (wanted && at != duty->second.updates.end() &&
+        at->second.stage == Update::Stage::checking) {
+      Update& update = at->second;
+      if (checked->update.ok()) {
+        update.opened = std::move(checked->update).value();
+        update.stage = Update::Stage::checked;
+      } else {
+        // Damage on our own disk is no fault of the worker: the store has dropped the blob.
+        const bool damaged = !blobs_.holds(update.reveal.ciphertext_root);
+        update.stage = damaged ? Update::Stage::fetching : Update::Stage::refused;
+        if (damaged)
+          effects_.push_back(FetchUpdate{update.reveal.ciphertext_root, update.reveal.length,
+                                         checked->worker});
+        note(now, damaged ? "update.damaged" : "update.refused", duty->second.view->round,
+             checked->worker.short_hex() + ": " + checked->update.error().to_string());
+      }
+    }
+  } else {
+    auto& aggregated = std::get<Aggregated>(result);
+    const auto duty = duties_.find(aggregated.job);
+    if (duty != duties_.end() && duty->second.slot == aggregated.slot &&
+        duty->second.aggregating) {
+      duty->second.answered = RoundPhase::aggregating;
+      if (aggregated.attest.ok()) {
+        effects_.push_back(submit(RecordKind::attest, aggregated.job, *aggregated.attest));
+      } else {
+        note(now, "aggregate.failed", duty->second.view->round,
+             aggregated.attest.error().to_string());
+      }
+    }
+  }
+  auto before = std::exchange(effects_, {});
+  auto after = step(now, chain);
+  before.insert(before.end(), std::make_move_iterator(after.begin()),
+                std::make_move_iterator(after.end()));
+  return before;
+}
+
+// Keys first: whatever is left of the ciphertexts is then of no use to anybody.
+void Aggregator::finish(const JobId& job, Duty& duty) {
+  if (duty.over) return;
+  duty.over = true;
+  effects_.push_back(EraseItem{round_key_item(job, duty.slot)});
+  duty.key.reset();
+  for (auto& [worker, update] : duty.updates)
+    effects_.push_back(DropUpdate{update.reveal.ciphertext_root});
+  duty.updates.clear();
+  duty.view.reset();
+}
+
+void Aggregator::drop(const JobId& job) {
+  const auto at = duties_.find(job);
+  if (at == duties_.end()) return;
+  finish(job, at->second);
+  duties_.erase(at);
+}
+
+std::set<Digest> Aggregator::pins() const {
+  std::set<Digest> roots;
+  for (const auto& [job, duty] : duties_)
+    for (const auto& [worker, update] : duty.updates) roots.insert(update.reveal.ciphertext_root);
+  return roots;
+}
+
+std::string Aggregator::status(const JobId& job) const {
+  const auto at = duties_.find(job);
+  if (at == duties_.end() || at->second.updates.empty()) return "";
+  std::size_t checked = 0;
+  std::string fetching;
+  for (const auto& [worker, update] : at->second.updates) {
+    if (update.stage == Update::Stage::checked) ++checked;
+    if (update.stage == Update::Stage::fetching) fetching += " " + worker.short_hex();
+  }
+  return std::to_string(checked) + " of " + std::to_string(at->second.updates.size()) +
+         " updates checked" + (fetching.empty() ? "" : ", fetching" + fetching);
+}
+
+void Aggregator::note(Instant now, const char* kind, const RoundState& round, std::string detail) {
+  effects_.push_back(Note{{now,
+                           kind,
+                           {{"job", round.job.hex()},
+                            {"round", static_cast<std::int64_t>(round.slot.round.value)},
+                            {"attempt", static_cast<std::int64_t>(round.slot.attempt.value)},
+                            {"detail", std::move(detail)}}}});
 }
 
 }  // namespace fedmesh::rounds

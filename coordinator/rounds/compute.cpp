@@ -1,0 +1,80 @@
+#include "coordinator/rounds/compute.h"
+
+#include <algorithm>
+
+namespace fedmesh::rounds {
+namespace {
+
+class BlobSource final : public ByteSource {
+ public:
+  explicit BlobSource(std::unique_ptr<net::BlobReader> reader) : reader_(std::move(reader)) {}
+  std::uint64_t size() const override { return reader_->size(); }
+  Result<void> read(std::uint64_t offset, MutableByteView to) const override {
+    return reader_->read(offset, to);
+  }
+
+ private:
+  std::unique_ptr<net::BlobReader> reader_;
+};
+
+class BlobSink final : public ByteSink {
+ public:
+  explicit BlobSink(std::unique_ptr<net::BlobWriter> writer) : writer_(std::move(writer)) {}
+  Result<void> append(ByteView bytes) override { return writer_->append(bytes); }
+  Result<Digest> finish() { return writer_->finish(); }
+
+ private:
+  std::unique_ptr<net::BlobWriter> writer_;
+};
+
+Result<OpenedUpdate> check(const CheckTask& task, net::BlobStore& blobs) {
+  const auto& round = task.view->round;
+  const auto slot = std::find_if(round.cohort.begin(), round.cohort.end(),
+                                 [&](const auto& s) { return s.worker == task.worker; });
+  if (slot == round.cohort.end()) return invalid_argument("the worker is not in the cohort");
+  FM_TRY(const auto ciphertext, open_blob(blobs, task.reveal.ciphertext_root));
+  return open_update(task.view->chain, task.view->spec, round, *slot, task.reveal, task.key,
+                     *ciphertext);
+}
+
+Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& blobs) {
+  const auto& [chain, spec, round] = *task.view;
+  FM_TRY(auto base_writer, blobs.create());
+  FM_TRY(auto model_writer, blobs.create());
+  BlobSink base(std::move(base_writer)), model(std::move(model_writer));
+  const auto open = [&](const Digest& root) { return open_blob(blobs, root); };
+  FM_TRY(const auto result,
+         compute_aggregate(chain, spec, round, task.updates, open, base, model));
+  protocol::Attest attest;
+  attest.slot = round.slot;
+  attest.model_sha256 = result.model_sha256;
+  FM_TRY(attest.model_root, model.finish());
+  attest.base_root =
+      round.kind == protocol::RoundKind::standardisation ? round.base_root : attest.model_root;
+  if (result.separate_base) {
+    FM_TRY(attest.base_root, base.finish());
+  }
+  attest.binding =
+      protocol::attest_binding(round.config_hash, *round.reveal_set_root, attest.base_root,
+                               attest.model_root, attest.model_sha256);
+  return attest;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Digest& root) {
+  FM_TRY(auto reader, blobs.open(root));
+  return std::unique_ptr<ByteSource>(std::make_unique<BlobSource>(std::move(reader)));
+}
+
+ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs) {
+  if (const auto* one = std::get_if<CheckTask>(&task)) {
+    const auto& round = one->view->round;
+    return Checked{round.job, round.slot, one->worker, check(*one, blobs)};
+  }
+  const auto& all = std::get<AggregateTask>(task);
+  const auto& round = all.view->round;
+  return Aggregated{round.job, round.slot, aggregate(all, blobs)};
+}
+
+}  // namespace fedmesh::rounds

@@ -86,6 +86,8 @@ const char* to_string(SyncPoint point) {
       return "blob_folder";
     case SyncPoint::ledger_block:
       return "ledger_block";
+    case SyncPoint::ledger_head:
+      return "ledger_head";
   }
   return "unknown";
 }

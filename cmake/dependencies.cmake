@@ -8,6 +8,8 @@ find_package(ZLIB REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
+# Debian's own CMake file for RocksDB asks for the development files of every compressor.
+find_library(FEDMESH_ROCKSDB rocksdb REQUIRED)
 
 if(FEDMESH_TORCH)
   find_package(Torch REQUIRED)

@@ -117,6 +117,8 @@ class BlobStore {
 
  private:
   class Impl;
+  class Reader;
+  class Writer;
   explicit BlobStore(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };

@@ -21,6 +21,7 @@
 #include "coordinator/consensus/solo.h"
 #include "coordinator/ledger/chain.h"
 #include "coordinator/publisher.h"
+#include "coordinator/round_log.h"
 #include "coordinator/rounds/aggregator.h"
 #include "coordinator/rounds/blob_cache.h"
 #include "coordinator/rounds/rounds_machine.h"
@@ -117,6 +118,7 @@ class Coordinator {
   BlobUploads uploads_{blobs_};
   std::optional<rounds::Aggregator> aggregator_;
   Publisher publisher_;
+  RoundLog round_log_;
   std::map<NodeId, Peer> peers_;
   std::vector<ledger::Record> waiting_;            // for the next Tick
   std::map<Digest, std::set<NodeId>> submitters_;  // record -> who wants to hear

@@ -21,7 +21,7 @@ struct LogEvent {
   std::vector<std::pair<std::string, std::variant<std::int64_t, std::string>>> fields;
 };
 
-std::string to_json_line(const LogEvent& event);  // without the line's end
+std::string to_json_line(const LogEvent& event);  // without the line's end; always valid UTF-8
 
 class EventLog {
  public:
@@ -29,18 +29,33 @@ class EventLog {
   virtual void write(const LogEvent& event) = 0;
 };
 
+// When a log file is full it becomes `<file>.1`, replacing the one before, and a new file begins: a
+// log takes at most twice this on disk.
+inline constexpr std::uint64_t kEventLogBytes = 16u << 20;
+std::filesystem::path rotated_log(const std::filesystem::path& path);  // `<file>.1`
+
 // Appends JSON lines to a file, each written with one call. A write error is reported once on
 // stderr and the log goes silent: losing the log must not stop the node. Not thread-safe: owned by
 // the loop thread.
 class FileEventLog final : public EventLog {
  public:
-  static Result<std::unique_ptr<FileEventLog>> open(const std::filesystem::path& path);
+  // Goes on with the file that is there; a line that a crash tore is ended first.
+  static Result<std::unique_ptr<FileEventLog>> open(const std::filesystem::path& path,
+                                                    std::uint64_t bytes_max = kEventLogBytes);
   ~FileEventLog() override;
   void write(const LogEvent& event) override;
 
  private:
-  explicit FileEventLog(int fd) : fd_(fd) {}
-  int fd_;
+  FileEventLog(std::filesystem::path path, std::uint64_t bytes_max)
+      : path_(std::move(path)), bytes_max_(bytes_max) {}
+  Result<void> open_file();
+  Result<void> append(const std::string& line);
+  Result<void> rotate();
+
+  std::filesystem::path path_;
+  std::uint64_t bytes_max_;
+  std::uint64_t bytes_ = 0;
+  int fd_ = -1;
   bool failed_ = false;
 };
 

@@ -367,7 +367,7 @@ Result<Invocation> parse_options(const Command& root, const std::vector<std::str
   if (raw.help) return Invocation{path, {}, help_text(root, path)};
   if (raw.version) return Invocation{path, {}, root.name + " " + version() + "\n"};
   Scope scope = scope_of(root, path);
-  if (!scope.chain.back()->commands.empty()) {
+  if (!scope.chain.back()->commands.empty() && !scope.chain.back()->standalone) {
     std::vector<std::string> names;
     for (const auto& child : scope.chain.back()->commands) names.push_back(child.name);
     return invalid_argument(command + " needs a command: " + join(names, ", ") + "; see " +

@@ -57,7 +57,8 @@ struct Command {
   std::string help{};             // first sentence in lists of commands, all of it in its own help
   std::vector<Option> options{};  // also understood after the names of its subcommands
   std::vector<Positional> positionals{};
-  std::vector<Command> commands{};  // where there are some, one must be chosen
+  std::vector<Command> commands{};  // where there are some, one must be chosen, unless:
+  bool standalone = false;          // may also be run by itself
   bool config_file = false;         // root only: adds --config FILE.toml
 };
 

@@ -61,7 +61,7 @@ std::string help_text(const Command& root, const std::vector<std::string>& path)
     for (const Option& option : at->options) options.push_back(row_of(option));
   }
   const Command& command = *at;
-  if (!command.commands.empty()) usage += " COMMAND";
+  if (!command.commands.empty()) usage += command.standalone ? " [COMMAND]" : " COMMAND";
   for (const Positional& positional : command.positionals) {
     std::string shown = positional.name + (positional.repeated ? "..." : "");
     usage += " " + (positional.required ? shown : "[" + shown + "]");

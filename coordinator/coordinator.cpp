@@ -379,6 +379,8 @@ void Coordinator::publish(Instant now) {
     if (!known.subscribed) continue;
     for (const auto& update : updates) send(peer, update);
   }
+  for (auto& event : round_log_.step(chain_->state(), keys, published_, chain_->timestamp()))
+    effects_.push_back(Log{std::move(event)});
   for (const auto& key : keys) {
     const std::string_view prefix = protocol::kJobPrefix;
     if (!key.starts_with(prefix)) continue;

@@ -22,6 +22,7 @@
 #include "coordinator/consensus/solo.h"
 #include "coordinator/ledger/chain.h"
 #include "coordinator/publisher.h"
+#include "coordinator/round_log.h"
 #include "coordinator/rounds/aggregator.h"
 #include "coordinator/rounds/evidence.h"
 #include "coordinator/rounds/rounds_machine.h"
@@ -160,6 +161,7 @@ class Coordinator {
   rounds::EvidenceCollector evidence_;
   std::optional<rounds::Aggregator> aggregator_;
   Publisher publisher_;
+  RoundLog round_log_;
   std::map<NodeId, Peer> peers_;
   std::vector<ledger::Record> waiting_;            // for the next Tick
   std::map<Digest, std::set<NodeId>> submitters_;  // record -> who wants to hear

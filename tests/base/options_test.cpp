@@ -149,5 +149,24 @@ TEST(ParseNanoTest, IsExact) {
     EXPECT_FALSE(parse_nano(bad).ok()) << bad;
 }
 
+TEST(StandaloneCommandTest, IsRunByItselfAndWithItsSubcommands) {
+  const Command verify{.name = "verify", .positionals = {{.name = "FILE"}}};
+  const Command receipts{.name = "receipts",
+                         .options = {{.name = "genesis"}},
+                         .commands = {verify},
+                         .standalone = true};
+  const Command root{.name = "fedmesh", .commands = {receipts}};
+  const Environment nothing = [](const std::string&) { return std::nullopt; };
+  const auto alone = parse_options(root, {"receipts", "--genesis", "g"}, nothing);
+  ASSERT_TRUE(alone.ok()) << alone.error().detail;
+  EXPECT_THAT(alone->path, ElementsAre("receipts"));
+  EXPECT_EQ(alone->options.text("genesis"), "g");
+  const auto verified = parse_options(root, {"receipts", "verify", "f", "--genesis", "g"}, nothing);
+  ASSERT_TRUE(verified.ok()) << verified.error().detail;
+  EXPECT_EQ(verified->options.argument("FILE"), "f");
+  EXPECT_FALSE(parse_options(root, {}, nothing).ok());
+  EXPECT_THAT(help_text(root, {"receipts"}), HasSubstr("fedmesh receipts [COMMAND] [options]"));
+}
+
 }  // namespace
 }  // namespace fedmesh

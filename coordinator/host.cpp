@@ -1,21 +1,21 @@
 #include "coordinator/host.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <memory>
+#include <mutex>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/event_log.h"
 #include "base/random.h"
+#include "coordinator/compute_thread.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/ledger/genesis.h"
-#include "coordinator/ledger/memory_store.h"
+#include "coordinator/ledger/rocksdb_store/rocksdb_store.h"
+#include "net/bulk_plane.h"
 #include "net/zmq_transport.h"
 
 namespace fedmesh::coordinator {
@@ -32,10 +32,68 @@ void install_signals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+// What other threads tell the loop. Thread-safe.
+class Inbox {
+ public:
+  explicit Inbox(net::Transport& transport) : transport_(transport) {}
+  void push(Event event) {
+    {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+    }
+    transport_.wake();
+  }
+  std::vector<Event> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
+ private:
+  net::Transport& transport_;
+  std::mutex mutex_;
+  std::vector<Event> events_;  // guarded by mutex_
+};
+
+// Lets a test end the process around the moment when a block becomes final.
+class CrashPointStore final : public ledger::Store {
+ public:
+  explicit CrashPointStore(ledger::Store& store) : store_(store) {}
+  void watch(const Coordinator& coordinator) { coordinator_ = &coordinator; }
+
+  Result<void> append(const ledger::CertifiedBlock& block) override {
+    const auto phases = coordinator_ != nullptr ? coordinator_->phases() : std::set<std::string>();
+    for (const auto& phase : phases) crash_point("coordinator.before-block." + phase);
+    auto done = store_.append(block);
+    for (const auto& phase : phases) crash_point("coordinator.after-block." + phase);
+    return done;
+  }
+  Result<ledger::CertifiedBlock> get(Height height) const override { return store_.get(height); }
+  Height head() const override { return store_.head(); }
+
+ private:
+  ledger::Store& store_;
+  const Coordinator* coordinator_ = nullptr;
+};
+
+struct HostParts {
+  net::Transport& transport;
+  net::BulkPlane& bulk;
+  ComputeThread& compute;
+  Inbox& inbox;
+  EventLog& log;
+  const Clock& clock;
+};
+
 class Host {
  public:
-  Host(net::Transport& transport, Coordinator& coordinator, EventLog& log, const Clock& clock)
-      : transport_(transport), coordinator_(coordinator), log_(log), clock_(clock) {}
+  Host(const HostParts& parts, Coordinator& coordinator)
+      : transport_(parts.transport),
+        bulk_(parts.bulk),
+        compute_(parts.compute),
+        inbox_(parts.inbox),
+        log_(parts.log),
+        clock_(parts.clock),
+        coordinator_(coordinator) {}
 
   Result<void> loop() {
     constexpr Duration kIdle = std::chrono::milliseconds(200);  // signals are seen this soon
@@ -44,24 +102,27 @@ class Host {
       if (const auto wake = coordinator_.next_wake())
         timeout = std::clamp(*wake - clock_.now(), Duration(0), kIdle);
       for (auto& event : transport_.poll(timeout)) on_event(event);
-      execute(coordinator_.step(clock_.now(), Tick{}));
+      for (auto& event : inbox_.take()) step(std::move(event));
+      step(Tick{});
     }
     if (halted_) return *halted_;
     return {};
   }
 
  private:
+  void step(Event event) { execute(coordinator_.step(clock_.now(), std::move(event))); }
+
   void on_event(net::PeerEvent& event) {
     const Instant now = clock_.now();
     if (auto* connected = std::get_if<net::Connected>(&event)) {
       log_.write({now, "peer.connected", {{"peer", connected->peer.id.hex()}}});
-      execute(coordinator_.step(now, LinkUp{connected->peer.id}));
+      step(LinkUp{connected->peer.id});
     } else if (auto* gone = std::get_if<net::Disconnected>(&event)) {
       log_.write(
           {now, "peer.disconnected", {{"peer", gone->peer.hex()}, {"reason", gone->reason}}});
-      execute(coordinator_.step(now, LinkDown{gone->peer}));
+      step(LinkDown{gone->peer});
     } else if (auto* received = std::get_if<net::Received>(&event)) {
-      execute(coordinator_.step(now, Received{received->peer, std::move(received->message)}));
+      step(Received{received->peer, std::move(received->message)});
     } else if (auto* refused = std::get_if<net::Refused>(&event)) {
       log_.write(
           {now, "peer.refused", {{"address", refused->address}, {"reason", refused->reason}}});
@@ -70,6 +131,7 @@ class Host {
 
   void execute(Effects effects) {
     for (auto& effect : effects) {
+      if (halted_) return;
       if (auto* send = std::get_if<Send>(&effect)) {
         const auto sent = transport_.send(send->peer, std::move(send->message));
         // A subscriber that does not keep up starts afresh: on return it is given everything live.
@@ -79,16 +141,26 @@ class Host {
         transport_.disconnect(disconnect->peer, disconnect->reason);
       } else if (auto* log = std::get_if<Log>(&effect)) {
         log_.write(log->event);
+      } else if (auto* fetch = std::get_if<FetchBlob>(&effect)) {
+        bulk_.want(fetch->root, fetch->bytes_max, {fetch->holder});
+      } else if (auto* forget = std::get_if<ForgetBlob>(&effect)) {
+        bulk_.forget(forget->root);
+      } else if (auto* task = std::get_if<Compute>(&effect)) {
+        compute_.submit(std::move(task->task));
       } else {
         halted_ = std::get<Halt>(effect).reason;
+        log_.write({clock_.now(), "node.halted", {{"reason", halted_->to_string()}}});
       }
     }
   }
 
   net::Transport& transport_;
-  Coordinator& coordinator_;
+  net::BulkPlane& bulk_;
+  ComputeThread& compute_;
+  Inbox& inbox_;
   EventLog& log_;
   const Clock& clock_;
+  Coordinator& coordinator_;
   std::optional<Error> halted_;
 };
 
@@ -102,20 +174,17 @@ Result<void> write_endpoint(const std::filesystem::path& path, const std::string
   return {};
 }
 
-// This version keeps the ledger in memory. Starting again with the same genesis would sign a second
-// block 1, a fork.
-Result<void> refuse_second_start(const std::filesystem::path& home) {
-  const auto mark = home / "chain.started";
-  const int fd = ::open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0 && errno == EEXIST)
-    return unavailable("the ledger of " + home.string() +
-                       " lived in memory and ended with the coordinator's process; going on would "
-                       "fork it. Make a new network: fedmesh init --home NEWDIR");
-  if (fd < 0) return unavailable("write " + mark.string() + ": " + std::strerror(errno));
-  const bool durable = ::fsync(fd) == 0;
-  ::close(fd);
-  if (!durable) return unavailable("flush " + mark.string());
-  return {};
+std::uint32_t port_of(const std::string& endpoint) {
+  return static_cast<std::uint32_t>(std::atoi(endpoint.c_str() + endpoint.rfind(':') + 1));
+}
+
+// "host:7701" for "host:7700"; a free port where that one was free too.
+std::string bulk_endpoint(const HostConfig& config) {
+  if (!config.bulk_listen.empty()) return config.bulk_listen;
+  const auto colon = config.listen.rfind(':');
+  if (colon == std::string::npos) return config.listen;  // refused by the listener before
+  const std::uint32_t port = port_of(config.listen);
+  return config.listen.substr(0, colon + 1) + std::to_string(port == 0 ? 0 : port + 1);
 }
 
 }  // namespace
@@ -124,26 +193,55 @@ Result<void> run(const HostConfig& config) {
   install_signals();
   FM_TRY(auto key, crypto::load_key(config.home / "node.key"));
   FM_TRY(auto genesis, ledger::load_genesis(config.home / "genesis.fm"));
+  FM_TRY(const auto lock,
+         FolderLock::take(config.home, "another coordinator uses " + config.home.string() +
+                                           "; two of one key would fork the ledger"));
   FM_TRY(auto log, FileEventLog::open(config.home / "events.jsonl"));
   SystemClock clock;
   SystemRandom random;
-  ledger::MemoryStore store;
+  SystemDisk disk;
+  FM_TRY(const auto blobs, net::BlobStore::open(disk, config.home / "blobs"));
+  FM_TRY(auto items, PrivateFolder::open(disk, config.home / "items"));
+  FM_TRY(const auto ledger_store,
+         ledger::RocksDbStore::open(config.home / "ledger", ledger::chain_id(genesis)));
+  CrashPointStore store(*ledger_store);
   // Sessions carry no network name, so that a newcomer can ask for the genesis; every node then
   // checks the chain id of Hello and Welcome, and every record and certificate is bound to it.
   const net::ZmqConfig network;
   net::ZmqTransport transport(key.clone(), network, clock, random);
+  Inbox inbox(transport);
+  const auto on_bulk = [&](const net::BulkEvent& event) {
+    if (const auto* arrived = std::get_if<net::bulk::Arrived>(&event)) {
+      inbox.push(BlobArrived{arrived->root});
+    } else if (const auto* failed = std::get_if<net::bulk::Failed>(&event)) {
+      inbox.push(BlobFailed{failed->root, failed->reason});
+    }
+  };
+  // Blobs are public or sealed: whoever asks is served.
+  const auto bulk = net::BulkPlane::create(key.clone(), *blobs, net::BulkConfig(), clock, random,
+                                           on_bulk, [](const NodeId&) { return true; });
   FM_TRY_VOID(transport.listen(config.listen));
+  FM_TRY(const std::string bulk_bound, bulk->listen(bulk_endpoint(config)));
   const std::string name = genesis.network_name;
-  FM_TRY(const auto coordinator,
-         Coordinator::create(std::move(genesis), key.clone(), store, random));
+  FM_TRY(const auto coordinator, Coordinator::create(std::move(genesis), key.clone(),
+                                                     {store, *blobs, items, random}));
+  store.watch(*coordinator);
+  coordinator->set_bulk_port(port_of(bulk_bound));
+  ComputeThread compute(*blobs, [&](rounds::ComputeDone done) {
+    inbox.push(ComputeDone{std::move(done)});
+  });
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
-  FM_TRY_VOID(refuse_second_start(config.home));
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
-  std::printf("fedmesh-coordinator: network %s, chain %s, node %s, listening on %s\n", name.c_str(),
-              coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),
-              endpoint.c_str());
+  std::printf(
+      "fedmesh-coordinator: network %s, chain %s, node %s, at block %llu, listening on %s, blobs "
+      "on %s\n",
+      name.c_str(), coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),
+      static_cast<unsigned long long>(coordinator->chain().height().value), endpoint.c_str(),
+      bulk_bound.c_str());
   std::fflush(stdout);
-  return Host(transport, *coordinator, *log, clock).loop();
+  const auto result = Host({transport, *bulk, compute, inbox, *log, clock}, *coordinator).loop();
+  bulk->stop();
+  return result;
 }
 
 }  // namespace fedmesh::coordinator

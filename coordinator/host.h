@@ -4,13 +4,15 @@
 #include <filesystem>
 #include <string>
 
+#include "base/ids.h"
 #include "base/result.h"
 
 namespace fedmesh::coordinator {
 
 struct HostConfig {
-  std::filesystem::path home;  // holds node.key, genesis.fm, events.jsonl
+  std::filesystem::path home;  // node.key, genesis.fm, events.jsonl, ledger/, blobs/, items/
   std::string listen;          // host:port; port 0 takes a free one
+  std::string bulk_listen;     // the same for blobs; empty: the port after that of `listen`
   std::filesystem::path
       endpoint_file;  // if set: the bound host:port is written there once listening
 };

@@ -23,6 +23,9 @@ fedmesh::Command command() {
        .value = "HOST:PORT",
        .fallback = "127.0.0.1:7700",
        .help = "address to listen on; port 0 takes a free one"},
+      {.name = "bulk-listen",
+       .value = "HOST:PORT",
+       .help = "address for models and updates; default: the port after that of --listen"},
       {.name = "endpoint-file",
        .value = "FILE",
        .help = "write the bound HOST:PORT there once listening"}};
@@ -45,7 +48,8 @@ int main(int argc, char** argv) {
   }
   const auto& options = invocation->options;
   const auto result = fedmesh::coordinator::run(
-      {options.text("home"), options.text("listen"), options.text("endpoint-file")});
+      {options.text("home"), options.text("listen"), options.text("bulk-listen"),
+       options.text("endpoint-file")});
   if (result.ok()) return fedmesh::kExitDone;
   std::fprintf(stderr, "fedmesh-coordinator: %s\n", result.error().to_string().c_str());
   return fedmesh::kExitFailed;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,8 +30,16 @@ struct Received {
 struct TaskDone {
   trainer::Response response;
 };
+struct BlobArrived {  // of a FetchBlob; the bytes under the root
+  Digest root;
+  Bytes bytes;
+};
+struct BlobFailed {  // of a FetchBlob: it cannot be stored or read here
+  Digest root;
+  std::string reason;
+};
 struct Tick {};  // whenever next_wake() is due
-using Event = std::variant<LinkUp, LinkDown, Received, TaskDone, Tick>;
+using Event = std::variant<LinkUp, LinkDown, Received, TaskDone, BlobArrived, BlobFailed, Tick>;
 
 struct Send {
   NodeId to;
@@ -53,6 +62,25 @@ struct Persist {
 struct Erase {
   std::string name;
 };
+// A sealed update, put into the blob store and flushed before any later effect is carried out; from
+// then on whoever asks is served.
+struct StoreBlob {
+  Digest root;
+  Bytes bytes;
+};
+struct FetchBlob {
+  Digest root;
+  std::uint64_t bytes_max = 0;
+};
+// What this worker needs of its blob store and of fetches under way; everything else goes.
+struct KeepBlobs {
+  std::set<Digest> roots;
+};
+// The peer's bulk plane listens on this port of its host.
+struct DialBulk {
+  NodeId peer;
+  std::uint32_t port = 0;
+};
 struct Disconnect {
   NodeId peer;
   std::string reason;
@@ -63,7 +91,8 @@ struct Log {
   LogEvent event;
   std::string line;
 };
-using Effect = std::variant<Send, RunTask, CancelTask, Persist, Erase, Disconnect, Log>;
+using Effect = std::variant<Send, RunTask, CancelTask, Persist, Erase, StoreBlob, FetchBlob,
+                            KeepBlobs, DialBulk, Disconnect, Log>;
 using Effects = std::vector<Effect>;  // carried out in order
 
 }  // namespace fedmesh::worker

@@ -11,9 +11,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/event_log.h"
 #include "base/options.h"
 #include "base/private_folder.h"
@@ -21,6 +23,7 @@
 #include "coordinator/ledger/genesis.h"
 #include "coordinator/protocol/messages.h"
 #include "models/data/source.h"
+#include "net/bulk_plane.h"
 #include "net/zmq_transport.h"
 #include "worker/trainer/supervisor.h"
 #include "worker/worker.h"
@@ -136,7 +139,8 @@ Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transp
         report.connected();
         // Asks for whatever network there is: to name the pinned one would be answered with a
         // hang-up by a coordinator of another, and its owner would not learn why.
-        const protocol::Hello hello{ChainId{}, std::string("fedmesh-worker ") + version(), false};
+        const protocol::Hello hello{
+            ChainId{}, std::string("fedmesh-worker ") + version(), false, std::nullopt};
         (void)transport.send(up->peer.id, protocol::encode_message(hello)).ok();
       }
       const auto* received = std::get_if<net::Received>(&event);
@@ -160,9 +164,17 @@ Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transp
   return std::optional<Network>();
 }
 
-// What the trainer's thread hands to the loop's.
+// What the threads of trainer and bulk plane hand to the loop's.
 class TaskQueue {
  public:
+  void push(net::BulkEvent event) {
+    const std::lock_guard lock(mutex_);
+    bulk_.push_back(std::move(event));
+  }
+  std::deque<net::BulkEvent> take_bulk() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(bulk_, {});
+  }
   void push(trainer::Response response) {
     const std::lock_guard lock(mutex_);
     responses_.push_back(std::move(response));
@@ -185,18 +197,33 @@ class TaskQueue {
   std::mutex mutex_;
   std::deque<trainer::Response> responses_;
   std::deque<trainer::TrainerEvent> events_;
+  std::deque<net::BulkEvent> bulk_;
+};
+
+struct HostParts {
+  std::string join;
+  net::Transport& transport;
+  net::BulkPlane& bulk;
+  net::BlobStore& blobs;
+  trainer::Supervisor& trainer;
+  TaskQueue& queue;
+  PrivateFolder& items;
+  EventLog& log;
+  const Clock& clock;
 };
 
 class Host {
  public:
-  Host(net::Transport& transport, trainer::Supervisor& trainer, TaskQueue& queue,
-       PrivateFolder& items, EventLog& log, const Clock& clock, Worker& worker)
-      : transport_(transport),
-        trainer_(trainer),
-        queue_(queue),
-        items_(items),
-        log_(log),
-        clock_(clock),
+  Host(const HostParts& parts, Worker& worker)
+      : join_(parts.join),
+        transport_(parts.transport),
+        bulk_(parts.bulk),
+        blobs_(parts.blobs),
+        trainer_(parts.trainer),
+        queue_(parts.queue),
+        items_(parts.items),
+        log_(parts.log),
+        clock_(parts.clock),
         worker_(worker) {}
 
   Result<void> loop(const StopSignal& stop, std::optional<NodeId> linked) {
@@ -212,6 +239,7 @@ class Host {
         crypto::wipe(response.body);
       }
       for (const auto& event : queue_.take_events()) on_trainer(event);
+      for (const auto& event : queue_.take_bulk()) on_bulk(event);
       if (const auto wake = worker_.next_wake(); wake && *wake <= clock_.now()) step(Tick{});
     }
     if (failure_) return *failure_;
@@ -219,7 +247,47 @@ class Host {
   }
 
  private:
-  void step(const Event& event) { execute(worker_.step(clock_.now(), event)); }
+  void step(const Event& event) {
+    auto effects = worker_.step(clock_.now(), event);
+    const auto phases = worker_.phases();
+    for (const auto& phase : phases) crash_point("worker.before-effects." + phase);
+    execute(std::move(effects));
+    for (const auto& phase : phases) crash_point("worker.after-effects." + phase);
+  }
+
+  void on_bulk(const net::BulkEvent& event) {
+    if (const auto* arrived = std::get_if<net::bulk::Arrived>(&event)) {
+      hand_over(arrived->root);
+    } else if (const auto* failed = std::get_if<net::bulk::Failed>(&event)) {
+      step(BlobFailed{failed->root, failed->reason.to_string()});
+    }
+  }
+
+  void hand_over(const Digest& root) {
+    auto bytes = blobs_.read_all(root, protocol::kMaxBlobBytes);
+    if (bytes.ok()) return step(BlobArrived{root, std::move(bytes).value()});
+    step(BlobFailed{root, bytes.error().to_string()});
+  }
+
+  // Of what an earlier set kept or wanted, everything that is not in this one goes.
+  void keep(const std::set<Digest>& roots) {
+    for (const Digest& root : fetching_)
+      if (!roots.contains(root)) bulk_.forget(root);
+    std::erase_if(fetching_, [&](const Digest& root) { return !roots.contains(root); });
+    blobs_.pin("worker", roots);
+    blobs_.remove_unpinned();
+  }
+
+  // The bulk plane is on the host that was joined, unless that told us of none.
+  void dial_bulk(const DialBulk& to) {
+    const std::string endpoint =
+        join_.substr(0, join_.rfind(':') + 1) + std::to_string(to.port);
+    if (bulk_endpoint_ == endpoint) return;
+    if (!bulk_endpoint_.empty()) bulk_.forget(bulk_endpoint_);
+    bulk_endpoint_ = endpoint;
+    if (const auto dialled = bulk_.dial(endpoint, to.peer); !dialled.ok())
+      say("cannot dial " + endpoint + ": " + dialled.error().detail);
+  }
 
   void on_event(net::PeerEvent& event) {
     if (const auto* up = std::get_if<net::Connected>(&event)) {
@@ -264,6 +332,7 @@ class Host {
   }
 
   void execute(Effects effects) {
+    std::vector<FetchBlob> fetches;
     for (auto& effect : effects) {
       if (failure_) return;
       if (auto* out = std::get_if<Send>(&effect)) {
@@ -281,8 +350,18 @@ class Host {
         if (const auto written = items_.write(item->name, item->bytes); !written.ok())
           failure_ = written.error();
         crypto::wipe(item->bytes);
+        crash_point("worker.persisted." + item->name.substr(0, item->name.find('-')));
       } else if (const auto* gone = std::get_if<Erase>(&effect)) {
         if (const auto erased = items_.erase(gone->name); !erased.ok()) failure_ = erased.error();
+      } else if (auto* blob = std::get_if<StoreBlob>(&effect)) {
+        if (const auto stored = blobs_.put(blob->bytes); !stored.ok()) failure_ = stored.error();
+        crash_point("worker.stored-update");
+      } else if (const auto* fetch = std::get_if<FetchBlob>(&effect)) {
+        fetches.push_back(*fetch);
+      } else if (const auto* kept = std::get_if<KeepBlobs>(&effect)) {
+        keep(kept->roots);
+      } else if (const auto* bulk = std::get_if<DialBulk>(&effect)) {
+        dial_bulk(*bulk);
       } else if (const auto* disconnect = std::get_if<Disconnect>(&effect)) {
         transport_.disconnect(disconnect->peer, disconnect->reason);
       } else {
@@ -291,9 +370,22 @@ class Host {
         if (!log.line.empty()) say(log.line);
       }
     }
+    // Last: what is here already leads to the next step at once.
+    for (const auto& fetch : fetches) {
+      if (failure_) return;
+      fetching_.insert(fetch.root);
+      if (blobs_.holds(fetch.root)) {
+        hand_over(fetch.root);
+      } else {
+        bulk_.want(fetch.root, fetch.bytes_max);
+      }
+    }
   }
 
+  std::string join_;
   net::Transport& transport_;
+  net::BulkPlane& bulk_;
+  net::BlobStore& blobs_;
   trainer::Supervisor& trainer_;
   TaskQueue& queue_;
   PrivateFolder& items_;
@@ -302,6 +394,8 @@ class Host {
   Worker& worker_;
   DialReport report_;
   std::map<NodeId, std::deque<Bytes>> unsent_;
+  std::set<Digest> fetching_;
+  std::string bulk_endpoint_;
   std::optional<Error> failure_;
 };
 
@@ -358,6 +452,14 @@ Result<void> run(const HostConfig& config) {
     FM_TRY(network, ask_network(config, transport, stop));
     if (!network) return {};
   }
+  FM_TRY(const auto blobs, net::BlobStore::open(disk, config.home / "blobs"));
+  const auto bulk = net::BulkPlane::create(
+      key.clone(), *blobs, net::BulkConfig(), clock, random,
+      [&](const net::BulkEvent& event) {
+        queue.push(event);
+        transport.wake();
+      },
+      [](const NodeId&) { return true; });
   FM_TRY(auto restored, items.load("receipt-"));
   WorkerConfig worker_config{.genesis = std::move(network->genesis),
                              .data_uri = config.data,
@@ -368,7 +470,9 @@ Result<void> run(const HostConfig& config) {
   FM_TRY(const auto worker,
          Worker::create(std::move(worker_config), key.clone(), random, std::move(restored)));
   const auto result =
-      Host(transport, *trainer, queue, items, *log, clock, *worker).loop(stop, network->linked);
+      Host({config.join, transport, *bulk, *blobs, *trainer, queue, items, *log, clock}, *worker)
+          .loop(stop, network->linked);
+  bulk->stop();
   trainer->stop();
   say(result.ok() ? "stopped" : "stopping: " + result.error().detail);
   return result;

@@ -8,20 +8,21 @@
 
 #include "base/ids.h"
 #include "coordinator/protocol/state.h"
-#include "worker/opening_transfer.h"
-#include "worker/private_bytes.h"
+#include "coordinator/protocol/sealing.h"
 
 namespace fedmesh::worker {
 
-// The opening as it is kept on disk from before the commitment is sent until the round is over.
-// With it a restarted worker goes on; without it, it sits the round out: a second, different
-// commitment would be evidence against it.
+// What opens the commitment, as it is kept on disk from before the commitment is sent until the
+// round is over; the ciphertext is in the blob store. With it a restarted worker goes on; without
+// it, it sits the round out: a second, different commitment would be evidence against it.
 struct StoredOpening {
   JobId job;
   protocol::Slot slot;
   Digest commitment;
-  Bytes opening;  // canonical protocol::Opening
-  FM_FIELDS(job, slot, commitment, opening)
+  Digest ciphertext_root;
+  std::uint64_t length = 0;                // of the ciphertext
+  std::array<std::uint8_t, 32> content_key{};
+  FM_FIELDS(job, slot, commitment, ciphertext_root, length, content_key)
 };
 
 // A round that this worker has paid for out of its own count.
@@ -53,23 +54,24 @@ struct Enrolment {
   bool refused = false;  // by the ledger
 };
 
-// One round's share: fetch, compute, commit, reveal, hand over the opening.
+// One round's share: fetch, compute, seal, commit, reveal.
 struct TrainingDuty {
   enum class Stage {
     fetching,    // the base model or the standardisation constants
     computing,   // the trainer works
     committing,  // the commitment is not final yet
     committed,   // waits for the reveal phase
-    revealing,   // reveal record and opening are under way
-    delivered,   // every linked member has the opening
+    revealing,   // the reveal record is not final yet
+    delivered,   // it is: the members fetch the sealed update
     abandoned,
   };
   Stage stage = Stage::fetching;
   std::uint64_t task = 0;
   Digest commitment;
-  PrivateBytes opening;
+  Digest ciphertext_root;
+  std::uint64_t length = 0;
+  protocol::ContentKey content_key;
   bool reveal_sent = false;
-  std::map<NodeId, OpeningTransfer> transfers;
 };
 
 // One round's score of the released model.
@@ -90,6 +92,7 @@ struct JobView {
   std::optional<protocol::RoundState> round;  // the newest
 
   Enrolment enrolment;
+  bool initial_made = false;             // the first model was computed here
   std::optional<Digest> data_root;       // recomputed from the data as it is now
   std::optional<TrainingDuty> training;  // of `round`
   std::optional<ScoringDuty> scoring;    // of `round`

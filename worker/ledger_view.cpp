@@ -180,9 +180,7 @@ void Worker::end_round(JobView& job) {
     if (job.training->stage == TrainingDuty::Stage::delivered &&
         job.round->phase == Phase::finished) {
       note("round.finished", &job, "finished");
-      if (receipts_wanted_.size() < kReceiptsWantedMax)
-        receipts_wanted_.try_emplace(
-            protocol::contribution_key(job.id, job.round->slot.round, id_));
+      want_receipt(job);
     }
     if (job.round->phase == Phase::voided) note("round.voided", &job, "void: " + job.round->reason);
     job.training.reset();
@@ -230,6 +228,7 @@ void Worker::take_contribution(const protocol::StateUpdate& update,
   persist(
       "receipt-" + contribution->job.hex() + "-" + std::to_string(contribution->slot.round.value),
       ledger::encode_proof(ledger::StateEntryProof{update.header, update.certificate, entry}));
+  effects_.push_back(Erase{receipt_wanted_item(contribution->job, contribution->slot.round)});
 }
 
 }  // namespace fedmesh::worker

@@ -4,14 +4,6 @@
 #include "worker/worker.h"
 
 namespace fedmesh::worker {
-namespace {
-
-std::string transfer_text(const std::optional<std::pair<std::uint64_t, std::uint64_t>>& progress) {
-  if (!progress || progress->second == 0) return "";
-  return " " + std::to_string(progress->first * 100 / progress->second) + " %";
-}
-
-}  // namespace
 
 std::string Worker::status(Instant now) const {
   const std::string link = peer_ && welcomed_ ? "" : "waiting for the coordinator";
@@ -63,7 +55,7 @@ std::string Worker::status_of(const JobView& job, int& urgency) const {
     urgency = 3;
     switch (job.training->stage) {
       case Stage::fetching:
-        return round + "fetching the model" + transfer_text(blobs_.progress(job.round->base_root));
+        return round + "fetching the model";
       case Stage::computing:
         return round + "training";
       case Stage::committing:
@@ -72,10 +64,10 @@ std::string Worker::status_of(const JobView& job, int& urgency) const {
         urgency = 2;
         return round + "committed, waiting for the other workers";
       case Stage::revealing:
-        return round + "handing the update over";
+        return round + "revealing";
       case Stage::delivered:
         urgency = 2;
-        return round + "update delivered, waiting for the aggregate";
+        return round + "update sealed and revealed, waiting for the aggregate";
       case Stage::abandoned:
         urgency = 1;
         return round + "sitting it out";

@@ -10,6 +10,7 @@ namespace {
 constexpr const char* kSecretItem = "data-secret";
 constexpr const char* kHeadItem = "head";
 constexpr const char* kGrantsItem = "grants";
+constexpr std::string_view kReceiptWanted = "wanted-receipt-";
 
 struct StoredHead {
   ledger::Header header;
@@ -39,6 +40,10 @@ std::string score_item(const JobId& job, const protocol::Slot& slot) {
   return "score-" + slot_name(job, slot);
 }
 
+std::string receipt_wanted_item(const JobId& job, const RoundNumber& round) {
+  return std::string(kReceiptWanted) + job.hex() + "-" + std::to_string(round.value);
+}
+
 Result<void> Worker::restore(PersistedItems items) {
   const auto damaged = [](const std::string& name, const Error& error) {
     return corruption("the stored item '" + name + "' is damaged (" + error.detail +
@@ -66,11 +71,23 @@ Result<void> Worker::restore(PersistedItems items) {
       granted_.insert(grants->live.begin(), grants->live.end());
       opened_.insert(grants->opened.begin(), grants->opened.end());
       ended_epsilon_nano_ = grants->ended_nano;
+    } else if (name.starts_with(kReceiptWanted)) {
+      receipts_wanted_.try_emplace(std::string(as_text(bytes)));
     } else if (name.starts_with("opening-") || name.starts_with("score-")) {
+      if (const auto opening = codec::decode<StoredOpening>(bytes); opening.ok())
+        restored_roots_[name] = opening->ciphertext_root;
       restored_.emplace(name, std::move(bytes));
     }
   }
   return {};
+}
+
+// A worker that ends between a round and its receipt asks again.
+void Worker::want_receipt(const JobView& job) {
+  if (receipts_wanted_.size() >= kReceiptsWantedMax) return;
+  const std::string key = protocol::contribution_key(job.id, job.round->slot.round, id_);
+  if (!receipts_wanted_.try_emplace(key).second) return;
+  persist(receipt_wanted_item(job.id, job.round->slot.round), to_bytes(as_bytes(key)));
 }
 
 // Before anything is committed to with it.

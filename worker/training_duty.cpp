@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/crypto/blob_hash.h"
 #include "base/crypto/digest.h"
 #include "models/data/safetensors.h"
 #include "models/data/standardise.h"
@@ -99,14 +100,16 @@ void Worker::begin_training(JobView& job, const protocol::CohortSlot& slot) {
   TrainingDuty& duty = *job.training;
   const auto restored = restored_.find(opening_item(job.id, job.round->slot));
   if (restored != restored_.end()) {
-    auto stored = codec::decode<StoredOpening>(
-        restored->second, {.bytes = 300u << 20, .elements = 16, .blob = 300u << 20, .depth = 8});
+    const auto stored = codec::decode<StoredOpening>(restored->second);
     crypto::wipe(restored->second);
     restored_.erase(restored);
+    restored_roots_.erase(opening_item(job.id, job.round->slot));
     if (!stored.ok() || stored->job != job.id || stored->slot != job.round->slot)
       return abandon_training(job, "the stored opening is damaged");
     duty.commitment = stored->commitment;
-    duty.opening = PrivateBytes(std::move(stored->opening));
+    duty.ciphertext_root = stored->ciphertext_root;
+    duty.length = stored->length;
+    duty.content_key = protocol::ContentKey(stored->content_key);
     duty.stage = Stage::committing;
     if (!slot.commitment && job.round->phase == RoundPhase::committing)
       submit(ledger::RecordKind::commit, job.id,
@@ -186,13 +189,14 @@ Result<std::optional<Bytes>> Worker::standardisation_of(const JobView& job) {
 }
 
 // Before the first round the base is a function of the job record: nothing need be fetched.
-const Bytes* Worker::base_model(const JobView& job) {
+const Bytes* Worker::base_model(JobView& job) {
   const Bytes* blob = blobs_.want(job.round->base_root, model_bytes_max(*job.spec));
-  if (blob != nullptr || job.state->rounds_done != 0 ||
-      blobs_.progress(job.round->base_root)->first > 0)
-    return blob;
-  blobs_.put(models::encode_safetensors(
-      models::initial_parameters(job.spec->architecture, job.spec->initial_seed)));
+  if (blob != nullptr || job.state->rounds_done != 0 || job.initial_made) return blob;
+  job.initial_made = true;
+  Bytes initial = models::encode_safetensors(
+      models::initial_parameters(job.spec->architecture, job.spec->initial_seed));
+  const Digest root = crypto::blob_root(initial);
+  blobs_.put(root, std::move(initial));
   return blobs_.want(job.round->base_root, model_bytes_max(*job.spec));
 }
 
@@ -239,26 +243,31 @@ Result<Bytes> Worker::update_values(const JobView& job, const trainer::Response&
   return trainer::to_le_bytes(granules);
 }
 
-// The opening is on disk before the commitment leaves: effects are carried out in order.
+// The sealed update and its key are on disk before the commitment leaves: effects are carried out
+// in order.
 void Worker::commit(JobView& job, Bytes values, std::uint64_t examples) {
   TrainingDuty& duty = *job.training;
   const protocol::CohortSlot* slot = my_slot(job);
-  protocol::Update update;
-  update.values = std::move(values);
-  update.examples = examples;
-  update.seed_share = random_.array<32>();
-  protocol::Opening opening;
-  opening.update = codec::encode(update);
-  opening.salt = random_.array<32>();
-  duty.commitment = protocol::commitment(chain_, job.id, job.round->slot, job.round->base_root, id_,
-                                         slot->data_root, opening, update.trace_root);
-  StoredOpening stored{job.id, job.round->slot, duty.commitment, codec::encode(opening)};
+  protocol::UpdateHeader header;
+  header.examples = examples;
+  header.values = values.size() / 4;
+  header.seed_share = random_.array<32>();
+  header.salt = random_.array<32>();
+  duty.content_key = protocol::ContentKey::random(random_);
+  Bytes sealed = protocol::seal_update(duty.content_key, header, values);
+  crypto::wipe(values);
+  duty.ciphertext_root = crypto::blob_root(sealed);
+  duty.length = sealed.size();
+  duty.commitment = protocol::commitment(
+      chain_, job.id, job.round->slot, job.round->base_root, id_, slot->data_root,
+      protocol::update_digest(duty.ciphertext_root, duty.length, duty.content_key),
+      header.trace_root, header.salt);
+  effects_.push_back(StoreBlob{duty.ciphertext_root, std::move(sealed)});
+  StoredOpening stored{job.id,      job.round->slot, duty.commitment, duty.ciphertext_root,
+                       duty.length, {}};
+  std::copy_n(duty.content_key.view().begin(), 32, stored.content_key.begin());
   persist(opening_item(job.id, job.round->slot), codec::encode(stored));
-  duty.opening = PrivateBytes(std::move(stored.opening));
-  crypto::wipe(update.values);
-  crypto::wipe(update.seed_share);
-  crypto::wipe(opening.update);
-  crypto::wipe(opening.salt);
+  crypto::wipe(stored.content_key);
   submit(ledger::RecordKind::commit, job.id,
          codec::encode(protocol::Commit{job.round->slot, duty.commitment}));
   duty.stage = TrainingDuty::Stage::committing;
@@ -268,42 +277,40 @@ void Worker::commit(JobView& job, Bytes values, std::uint64_t examples) {
 void Worker::reveal(JobView& job, const protocol::CohortSlot& slot) {
   TrainingDuty& duty = *job.training;
   if (job.round->phase < RoundPhase::revealing) return;
-  if (slot.reveal) outbox_.drop(job.id, ledger::RecordKind::reveal);
-  const bool missed =
-      !slot.reveal && (job.round->phase > RoundPhase::revealing || past_deadline(job));
-  if (missed) return abandon_training(job, "the reveal deadline has passed");
-  // Once frozen, the set does not wait for anybody.
-  if (job.round->phase > RoundPhase::checking ||
-      (job.round->phase == RoundPhase::checking && past_deadline(job)))
-    return abandon_training(job, "the committee's deadline has passed before it had the update");
+  if (slot.reveal) {
+    outbox_.drop(job.id, ledger::RecordKind::reveal);
+    duty.stage = TrainingDuty::Stage::delivered;
+    return note("round.delivered", &job, "update revealed, waiting for the aggregate");
+  }
+  if (job.round->phase > RoundPhase::revealing || past_deadline(job))
+    return abandon_training(job, "the reveal deadline has passed");
+  if (duty.reveal_sent) return;
   if (const auto charged = charge_opening(job); !charged.ok())
     return abandon_training(job, charged.error().detail);
-  if (!slot.reveal && !duty.reveal_sent) {
-    protocol::Reveal record;
-    record.slot = job.round->slot;
-    record.length = duty.opening.size();
-    submit(ledger::RecordKind::reveal, job.id, codec::encode(record));
-    note("round.revealing", &job, "revealing");
-  }
+  auto record = sealed_reveal(job);
+  if (!record.ok()) return abandon_training(job, record.error().detail);
+  submit(ledger::RecordKind::reveal, job.id, codec::encode(*record));
   duty.reveal_sent = true;
   duty.stage = TrainingDuty::Stage::revealing;
-  deliver(job);
+  note("round.revealing", &job, "revealing");
 }
 
-// Every member gets the opening; in this version the coordinator is the only node linked with.
-void Worker::deliver(JobView& job) {
-  TrainingDuty& duty = *job.training;
-  for (const auto& member : job.round->members)
-    if (peer_ == member.member) duty.transfers.try_emplace(member.member, job.id, job.round->slot);
-  const bool delivered =
-      !duty.transfers.empty() &&
-      std::all_of(duty.transfers.begin(), duty.transfers.end(), [](const auto& transfer) {
-        return transfer.second.done() || transfer.second.given_up();
-      });
-  const auto* slot = my_slot(job);
-  if (!delivered || slot == nullptr || !slot->reveal) return;
-  duty.stage = TrainingDuty::Stage::delivered;
-  note("round.delivered", &job, "update delivered, waiting for the aggregate");
+// The content key sealed to every member under the key that it accepted the round with.
+Result<protocol::Reveal> Worker::sealed_reveal(const JobView& job) const {
+  const TrainingDuty& duty = *job.training;
+  protocol::Reveal record;
+  record.slot = job.round->slot;
+  record.suite = protocol::kSealSuite;
+  record.ciphertext_root = duty.ciphertext_root;
+  record.length = duty.length;
+  const protocol::SealContext context{chain_, job.id, job.round->slot, id_};
+  for (const auto& member : job.round->members) {
+    if (!member.round_key) return corruption("a member of the committee has no round key");
+    FM_TRY(auto key, protocol::seal_key(duty.content_key, context, member.member,
+                                        *member.round_key, duty.ciphertext_root));
+    record.keys.push_back(std::move(key));
+  }
+  return record;
 }
 
 void Worker::abandon_training(JobView& job, const std::string& reason) {
@@ -314,7 +321,6 @@ void Worker::abandon_training(JobView& job, const std::string& reason) {
   outbox_.drop(job.id, ledger::RecordKind::reveal);
   note("round.abandoned", &job, "sitting this round out: " + reason);
   job.training->stage = TrainingDuty::Stage::abandoned;
-  job.training->transfers.clear();
 }
 
 }  // namespace fedmesh::worker

@@ -47,6 +47,13 @@ Effects Worker::step(Instant now, const Event& event) {
     receive(*received);
   } else if (const auto* done = std::get_if<TaskDone>(&event)) {
     task_done(done->response);
+  } else if (const auto* arrived = std::get_if<BlobArrived>(&event)) {
+    if (blobs_.is_wanted(arrived->root)) blobs_.put(arrived->root, arrived->bytes);
+  } else if (const auto* failed = std::get_if<BlobFailed>(&event)) {
+    blob_failed(*failed);
+  } else if (peer_ && !welcomed_ && now_ - linked_at_ >= kWelcomeWithin) {
+    give_up_link("no welcome within 10 s");
+    linked_at_ = now_;
   }
   reconcile();
   return std::exchange(effects_, {});
@@ -63,7 +70,11 @@ void Worker::link_up(const LinkUp& up) {
   }
   peer_ = up.peer;
   welcomed_ = false;
-  send(protocol::Hello{chain_, std::string("fedmesh-worker ") + version(), true});
+  linked_at_ = now_;
+  std::optional<protocol::ProvenHead> head;
+  if (const auto* newest = client_.newest())
+    head = protocol::ProvenHead{*newest, *client_.newest_certificate()};
+  send(protocol::Hello{chain_, std::string("fedmesh-worker ") + version(), true, std::move(head)});
   note("link.up", nullptr, "connected to coordinator " + up.peer.short_hex());
 }
 
@@ -72,11 +83,7 @@ void Worker::link_down(const LinkDown& down) {
   peer_.reset();
   welcomed_ = false;
   outbox_.link_lost();
-  blobs_.link_lost();
   for (auto& [key, ask_at] : receipts_wanted_) ask_at = {};
-  for (auto& [id, job] : jobs_)
-    if (job.training)
-      for (auto& [member, transfer] : job.training->transfers) transfer.link_lost();
   note("link.down", nullptr,
        "disconnected from coordinator " + down.peer.short_hex() +
            (down.reason.empty() ? "" : ": " + down.reason));
@@ -109,6 +116,8 @@ void Worker::handle(const protocol::Welcome& welcome) {
     return give_up_link("it serves network " + chain.short_hex() + ", this worker is pinned to " +
                         chain_.short_hex());
   welcomed_ = true;
+  if (welcome.bulk_port > 0 && welcome.bulk_port < 65536)
+    effects_.push_back(DialBulk{*peer_, welcome.bulk_port});
   // Jobs that ended while the link was down are announced no more.
   std::set<JobId> known;
   for (const auto& [id, job] : jobs_) known.insert(id);
@@ -159,26 +168,6 @@ void Worker::handle(const protocol::StateAnswer& answer) {
   take_entries(answer.page);
 }
 
-void Worker::handle(const protocol::BlobFrame& frame) {
-  const auto complete = blobs_.receive(now_, frame);
-  if (!complete.ok()) give_up_link(complete.error().to_string());
-}
-
-void Worker::handle(const protocol::BlobMissing& missing) { blobs_.receive(now_, missing); }
-
-void Worker::handle(const protocol::OpeningStatus& status) {
-  const auto found = jobs_.find(status.job);
-  if (found == jobs_.end()) return;
-  JobView& job = found->second;
-  if (!job.training || !job.round || job.round->slot != status.slot) return;
-  const auto transfer = job.training->transfers.find(*peer_);
-  if (transfer == job.training->transfers.end()) return;
-  transfer->second.receive(now_, status, job.training->opening.size());
-  if (transfer->second.given_up())
-    note("opening.refused", &job,
-         "member " + peer_->short_hex() + " refuses the update: " + transfer->second.refusal());
-}
-
 void Worker::task_done(const trainer::Response& response) {
   for (auto& [id, job] : jobs_) {
     if (job.enrolment.stage == Enrolment::Stage::describing && job.enrolment.task == response.id)
@@ -199,7 +188,15 @@ void Worker::reconcile() {
     advance_training(job);
     advance_scoring(job);
   }
-  // Constants and evaluation sets serve all rounds of a job, models the round under way.
+  erase_orphans();
+  keep_blobs();
+  remember_head();
+  flush();
+}
+
+// Constants and evaluation sets serve all rounds of a job, models and sealed updates the round under
+// way.
+void Worker::keep_blobs() {
   std::set<Digest> wanted;
   for (const auto& [id, job] : jobs_) {
     if (!job.state) continue;
@@ -207,11 +204,32 @@ void Worker::reconcile() {
     if (job.round && !protocol::is_over(job.round->phase)) wanted.insert(job.round->base_root);
     if (job.scoring && job.spec) wanted.insert(job.spec->evaluation.blob_root);
     if (job.round && job.round->aggregate) wanted.insert(job.round->aggregate->model_root);
+    if (job.training) wanted.insert(job.training->ciphertext_root);
   }
+  for (const auto& [name, root] : restored_roots_) wanted.insert(root);
+  wanted.erase(Digest{});
   blobs_.keep_only(wanted);
-  erase_orphans();
-  remember_head();
-  flush();
+  if (kept_ == wanted) return;
+  kept_ = wanted;
+  effects_.push_back(KeepBlobs{std::move(wanted)});
+}
+
+void Worker::blob_failed(const BlobFailed& failed) {
+  if (!blobs_.is_wanted(failed.root)) return;
+  note("blob.failed", nullptr,
+       "blob " + failed.root.short_hex() + " cannot be kept here: " + failed.reason +
+           "; trying again");
+  blobs_at_ = now_ + kBlobRetry;
+}
+
+std::set<std::string> Worker::phases() const {
+  std::set<std::string> out;
+  for (const auto& [id, job] : jobs_) {
+    if (!job.state) continue;
+    const bool open = job.round && !protocol::is_over(job.round->phase);
+    out.insert(open ? protocol::to_string(job.round->phase) : protocol::to_string(job.state->phase));
+  }
+  return out;
 }
 
 // Whatever is due on the link, and when the next thing is.
@@ -223,18 +241,16 @@ void Worker::flush() {
     if (open && (job.training || job.scoring) && !past_deadline(job))
       wake_at(now_ + (Instant{job.round->deadline_ms} - ledger_now()));
   }
+  if (blobs_at_ && now_ >= *blobs_at_) {
+    blobs_at_.reset();
+    blobs_.ask_again();
+  }
+  if (blobs_at_) wake_at(*blobs_at_);
+  for (const auto& fetch : blobs_.take_new())
+    effects_.push_back(FetchBlob{fetch.root, fetch.bytes_max});
+  if (peer_ && !welcomed_) wake_at(linked_at_ + kWelcomeWithin);
   if (!peer_ || !welcomed_) return;
   for (auto& record : outbox_.due(now_)) send(std::move(record));
-  for (auto& request : blobs_.requests(now_)) send(request);
-  for (auto& [id, job] : jobs_) {
-    if (!job.training || job.training->stage != TrainingDuty::Stage::revealing) continue;
-    for (auto& [member, transfer] : job.training->transfers) {
-      if (member != *peer_) continue;
-      for (auto& frame : transfer.frames(now_, job.training->opening.view()))
-        send(std::move(frame));
-      if (const auto at = transfer.next_wake()) wake_at(*at);
-    }
-  }
   for (auto& [key, ask_at] : receipts_wanted_) {
     if (now_ >= ask_at) {
       send(protocol::StateQuery{0, key, "", 1});
@@ -243,7 +259,6 @@ void Worker::flush() {
     wake_at(ask_at);
   }
   if (const auto at = outbox_.next_wake()) wake_at(*at);
-  if (const auto at = blobs_.next_wake()) wake_at(*at);
 }
 
 void Worker::give_up_link(const std::string& reason) {
@@ -251,7 +266,6 @@ void Worker::give_up_link(const std::string& reason) {
   effects_.push_back(Disconnect{*peer_, reason});
   welcomed_ = false;  // until the link is down nothing more of it is believed
   outbox_.link_lost();
-  blobs_.link_lost();
 }
 
 void Worker::send(const protocol::Message& message) {
@@ -277,6 +291,7 @@ void Worker::erase(const std::string& name) {
     crypto::wipe(at->second);
     restored_.erase(at);
   }
+  restored_roots_.erase(name);
   effects_.push_back(Erase{name});
 }
 

@@ -6,8 +6,8 @@
 // 2. At most one commitment per (job, round, attempt): its opening is on disk before the record
 //    leaves; a worker that lost it sits the round out. Rationale: two signed commitments are
 //    evidence of cheating, and the second would be noise-free information about the first.
-// 3. Un-noised values leave only inside the opening, only to members of the round's committee, only
-//    after the commitment is final, and are erased when the round is over.
+// 3. Un-noised values leave only sealed to the members of the round's committee, their keys only
+//    after the commitment is final, and both are erased when the round is over.
 // 4. The blobs, records and jobs kept in memory are bounded by constants, not by what peers send.
 // After every event all live jobs are reconciled: what the proven state asks for and is not under
 // way yet is begun. Losing the link loses nothing but time.
@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@
 #include "coordinator/ledger/light_client.h"
 #include "coordinator/protocol/messages.h"
 #include "models/data/dataset.h"
-#include "worker/blob_fetch.h"
+#include "worker/blob_wants.h"
 #include "worker/consent.h"
 #include "worker/events.h"
 #include "worker/job_view.h"
@@ -54,6 +55,8 @@ class Worker {
   static constexpr std::size_t kJobsMax = 64;
   static constexpr std::size_t kReceiptsWantedMax = 64;
   static constexpr Duration kReceiptRetry{5000};
+  static constexpr Duration kWelcomeWithin{10'000};  // or the link is given up
+  static constexpr Duration kBlobRetry{5000};
 
   // corruption: a persisted item is damaged; the detail names the file. `random` outlives it.
   static Result<std::unique_ptr<Worker>> create(WorkerConfig config, crypto::SigningKey key,
@@ -70,6 +73,8 @@ class Worker {
   const NodeId& id() const { return id_; }
   const ChainId& chain() const { return chain_; }
   std::size_t live_jobs() const { return jobs_.size(); }
+  // Of every live job: its phase, while a round is open the round's. Names as in to_string().
+  std::set<std::string> phases() const;
 
  private:
   Worker(WorkerConfig config, crypto::SigningKey key, SecureRandom& random);
@@ -82,10 +87,9 @@ class Worker {
   void handle(const protocol::RecordResult& result);
   void handle(const protocol::StateUpdate& update);
   void handle(const protocol::StateAnswer& answer);
-  void handle(const protocol::BlobFrame& frame);
-  void handle(const protocol::BlobMissing& missing);
-  void handle(const protocol::OpeningStatus& status);
   void task_done(const trainer::Response& response);
+  void blob_failed(const BlobFailed& failed);
+  void keep_blobs();
   void reconcile();
   void flush();
   void give_up_link(const std::string& reason);
@@ -119,6 +123,7 @@ class Worker {
   void persist_grants();
   void remember_head();
   void erase_orphans();
+  void want_receipt(const JobView& job);
 
   // enrolment.cpp
   void advance_enrolment(JobView& job);
@@ -137,13 +142,13 @@ class Worker {
   void begin_training(JobView& job, const protocol::CohortSlot& slot);
   void fetch_and_compute(JobView& job, const protocol::CohortSlot& slot);
   Result<std::optional<Bytes>> standardisation_of(const JobView& job);
-  const Bytes* base_model(const JobView& job);
+  const Bytes* base_model(JobView& job);
   void computed(JobView& job, const trainer::Response& response);
   Result<Bytes> update_values(const JobView& job, const trainer::Response& response,
                               std::uint64_t& examples) const;
   void commit(JobView& job, Bytes values, std::uint64_t examples);
   void reveal(JobView& job, const protocol::CohortSlot& slot);
-  void deliver(JobView& job);
+  Result<protocol::Reveal> sealed_reveal(const JobView& job) const;
   void abandon_training(JobView& job, const std::string& reason);
 
   // scoring_duty.cpp
@@ -164,12 +169,16 @@ class Worker {
   ChainId chain_;
   ledger::LightClient client_;
   Outbox outbox_;
-  BlobFetcher blobs_;
+  BlobWants blobs_;
   crypto::Secret<32> data_secret_;  // blinds the data roots of all jobs
   bool data_secret_stored_ = false;
 
   std::optional<NodeId> peer_;  // the coordinator, while linked
   bool welcomed_ = false;       // on this link
+  Instant linked_at_;
+  std::optional<Instant> blobs_at_;         // when failed fetches are tried again
+  std::optional<std::set<Digest>> kept_;    // what the host was told to keep
+  std::map<std::string, Digest> restored_roots_;  // sealed updates of restored openings
   std::map<JobId, JobView> jobs_;
   bool jobs_full_noted_ = false;
   std::map<std::string, Bytes> restored_;  // openings and scores of jobs not heard of yet
@@ -201,6 +210,7 @@ class Worker {
 };
 
 std::string opening_item(const JobId& job, const protocol::Slot& slot);
+std::string receipt_wanted_item(const JobId& job, const RoundNumber& round);
 std::string score_item(const JobId& job, const protocol::Slot& slot);
 
 }  // namespace fedmesh::worker

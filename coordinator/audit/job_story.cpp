@@ -53,6 +53,8 @@ class Reader {
         return note<protocol::ScoreCommit>(record, Stage::score_commit, &RoundStory::score_commits);
       case RecordKind::score_reveal:
         return note<protocol::ScoreReveal>(record, Stage::score_reveal, &RoundStory::score_reveals);
+      case RecordKind::evidence:
+        return evidence(record);
     }
     return corruption("a record of an unknown kind");
   }
@@ -74,6 +76,24 @@ class Reader {
     story_.owner = at.record->author;
     story_.submitted_ms = at.header->timestamp_ms;
     submitted_ = true;
+    return {};
+  }
+
+  // It stands for itself: two commitments that one key signed for one round.
+  Result<void> evidence(const JobRecord& at) {
+    FM_TRY(const auto evidence, protocol::decode_payload<protocol::Evidence>(at.record->payload));
+    std::vector<std::pair<crypto::PublicKey, protocol::Commit>> said;
+    for (const Bytes* bytes : {&evidence.first, &evidence.second}) {
+      FM_TRY(const auto record, ledger::decode_record(*bytes));
+      FM_TRY_VOID(ledger::verify_record(record, chain_));
+      if (record.kind != RecordKind::commit || record.job != job_)
+        return corruption("evidence that is not about commitments of this job");
+      FM_TRY(const auto commit, protocol::decode_payload<protocol::Commit>(record.payload));
+      said.emplace_back(record.author, commit);
+    }
+    if (said[0].first != said[1].first || said[0].second.slot != said[1].second.slot ||
+        said[0].second.commitment == said[1].second.commitment)
+      return corruption("evidence that proves nothing");
     return {};
   }
 

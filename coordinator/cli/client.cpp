@@ -10,6 +10,7 @@ namespace fedmesh::cli {
 namespace {
 
 constexpr std::size_t kInboxMax = 1024;
+constexpr Duration kUploadPatience = std::chrono::minutes(5);
 
 }  // namespace
 
@@ -43,7 +44,8 @@ Result<void> Client::pump(Duration timeout) {
       peer_ = up->peer.id;
       welcomed_ = false;
       FM_TRY_VOID(send(protocol::Hello{config_.chain.value_or(ChainId{}),
-                                       std::string("fedmesh ") + version(), config_.subscribe}));
+                                       std::string("fedmesh ") + version(), config_.subscribe,
+                                       std::nullopt}));
     } else if (auto* down = std::get_if<net::Disconnected>(&event)) {
       const bool refused = peer_ && !welcomed_;
       peer_.reset();
@@ -69,6 +71,7 @@ Result<void> Client::take(const protocol::Message& message) {
       light_.emplace(genesis_);
     }
     welcomed_ = true;
+    bulk_port_ = welcome->bulk_port < 65536 ? welcome->bulk_port : 0;
     return {};
   }
   if (!light_) return unauthenticated("the coordinator speaks before its welcome");
@@ -98,9 +101,10 @@ Result<void> Client::send(const protocol::Message& message) {
 }
 
 template <class Answer, class Matches>
-Result<Answer> Client::ask(const protocol::Message& question, Matches matches, const char* what) {
+Result<Answer> Client::ask(const protocol::Message& question, Matches matches, const char* what,
+                           Duration patience) {
   FM_TRY_VOID(send(question));
-  const Instant deadline = clock_.now() + config_.timeout;
+  const Instant deadline = clock_.now() + std::max(patience, config_.timeout);
   for (;;) {
     for (auto at = inbox_.begin(); at != inbox_.end(); ++at) {
       auto* answer = std::get_if<Answer>(&*at);
@@ -176,55 +180,31 @@ Result<protocol::StatusAnswer> Client::status() {
       [&](const protocol::StatusAnswer& answer) { return answer.id == id; }, "a status query");
 }
 
+// Blobs come over the bulk plane, which is on the host that was dialled.
+Result<BulkClient*> Client::bulk() {
+  if (bulk_) return bulk_.get();
+  if (!peer_ || bulk_port_ == 0)
+    return unavailable("the coordinator at " + config_.endpoint + " has no bulk plane");
+  const std::string host = config_.endpoint.substr(0, config_.endpoint.rfind(':') + 1);
+  FM_TRY(bulk_, BulkClient::open(key_, host + std::to_string(bulk_port_), *peer_));
+  return bulk_.get();
+}
+
 Result<Bytes> Client::fetch_blob(const Digest& root) {
-  Bytes blob;
-  std::uint64_t total = 0;
-  do {
-    const std::uint64_t offset = blob.size();
-    FM_TRY_VOID(send(protocol::BlobRequest{root, offset}));
-    const Instant deadline = clock_.now() + config_.timeout;
-    bool got = false;
-    while (!got) {
-      for (auto at = inbox_.begin(); at != inbox_.end() && !got; ++at) {
-        if (const auto* missing = std::get_if<protocol::BlobMissing>(&*at);
-            missing != nullptr && missing->root == root)
-          return not_found("the coordinator no longer holds blob " + root.short_hex());
-        auto* frame = std::get_if<protocol::BlobFrame>(&*at);
-        if (frame == nullptr || frame->root != root || frame->offset != offset) continue;
-        if (frame->total > protocol::kMaxBlobBytes || frame->bytes.empty() ||
-            frame->offset + frame->bytes.size() > frame->total)
-          return corruption("the coordinator sends a malformed blob");
-        total = frame->total;
-        append(blob, frame->bytes);
-        inbox_.erase(at);
-        got = true;
-        break;
-      }
-      const Instant now = clock_.now();
-      if (!got && now >= deadline) return unavailable("no answer to a blob request in time");
-      if (!got) FM_TRY_VOID(pump(deadline - now));
-    }
-  } while (blob.size() < total);
-  if (crypto::blob_root(blob) != root) return corruption("the blob does not hash to its root");
-  return blob;
+  FM_TRY(BulkClient* plane, bulk());
+  return plane->fetch(root, protocol::kMaxBlobBytes, config_.timeout);
 }
 
 Result<void> Client::store_blob(ByteView blob) {
-  const Digest root = crypto::blob_root(blob);
-  std::uint64_t offset = 0;
-  for (;;) {
-    const ByteView rest = blob.subspan(offset);
-    const ByteView part = rest.first(std::min(rest.size(), protocol::kFrameBytes));
-    FM_TRY(const auto status,
-           ask<protocol::BlobPutStatus>(
-               protocol::BlobPut{root, blob.size(), offset, to_bytes(part)},
-               [&](const protocol::BlobPutStatus& answer) { return answer.root == root; },
-               "a blob upload"));
-    if (!status.error.empty()) return invalid_argument("the blob was refused: " + status.error);
-    if (status.complete) return {};
-    if (status.received > blob.size()) return corruption("the coordinator counts wrongly");
-    offset = status.received;
-  }
+  FM_TRY(BulkClient* plane, bulk());
+  FM_TRY(const Digest root, plane->offer(blob));
+  FM_TRY(const auto answer,
+         ask<protocol::BlobOfferAnswer>(
+             protocol::BlobOffer{root, blob.size()},
+             [&](const protocol::BlobOfferAnswer& a) { return a.root == root; }, "a blob upload",
+             kUploadPatience));
+  if (!answer.stored) return invalid_argument("the blob was refused: " + answer.error);
+  return {};
 }
 
 Result<std::map<std::string, Bytes>> Client::wait_for_updates(Duration timeout) {

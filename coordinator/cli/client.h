@@ -13,6 +13,7 @@
 #include "base/crypto/keys.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "coordinator/cli/bulk_client.h"
 #include "coordinator/ledger/light_client.h"
 #include "coordinator/protocol/messages.h"
 #include "net/transport.h"
@@ -65,7 +66,9 @@ class Client {
   Result<void> send(const protocol::Message& message);
   // Sends and waits for an Answer for which `matches` holds.
   template <class Answer, class Matches>
-  Result<Answer> ask(const protocol::Message& question, Matches matches, const char* what);
+  Result<Answer> ask(const protocol::Message& question, Matches matches, const char* what,
+                     Duration patience = Duration(0));
+  Result<BulkClient*> bulk();
 
   ClientConfig config_;
   crypto::SigningKey key_;
@@ -79,6 +82,8 @@ class Client {
   std::optional<ledger::LightClient> light_;
   std::vector<protocol::Message> inbox_;  // answers that wait for ask()
   std::map<std::string, Bytes> updates_;  // entries that wait for wait_for_updates()
+  std::uint32_t bulk_port_ = 0;
+  std::unique_ptr<BulkClient> bulk_;
   std::uint64_t next_id_ = 1;
   std::uint64_t last_seq_ = 0;
 };

@@ -1,21 +1,17 @@
 #include "coordinator/host.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <memory>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/event_log.h"
 #include "base/random.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/ledger/genesis.h"
-#include "coordinator/ledger/memory_store.h"
+#include "coordinator/ledger/rocksdb_store/backup.h"
 #include "net/zmq_transport.h"
 
 namespace fedmesh::coordinator {
@@ -102,32 +98,21 @@ Result<void> write_endpoint(const std::filesystem::path& path, const std::string
   return {};
 }
 
-// This version keeps the ledger in memory. Starting again with the same genesis would sign a second
-// block 1, a fork.
-Result<void> refuse_second_start(const std::filesystem::path& home) {
-  const auto mark = home / "chain.started";
-  const int fd = ::open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0 && errno == EEXIST)
-    return unavailable("the ledger of " + home.string() +
-                       " lived in memory and ended with the coordinator's process; going on would "
-                       "fork it. Make a new network: fedmesh init --home NEWDIR");
-  if (fd < 0) return unavailable("write " + mark.string() + ": " + std::strerror(errno));
-  const bool durable = ::fsync(fd) == 0;
-  ::close(fd);
-  if (!durable) return unavailable("flush " + mark.string());
-  return {};
-}
-
 }  // namespace
 
 Result<void> run(const HostConfig& config) {
   install_signals();
   FM_TRY(auto key, crypto::load_key(config.home / "node.key"));
   FM_TRY(auto genesis, ledger::load_genesis(config.home / "genesis.fm"));
+  FM_TRY(const auto lock,
+         FolderLock::take(config.home, "another process uses " + config.home.string() +
+                                           ": is its coordinator running already?"));
   FM_TRY(auto log, FileEventLog::open(config.home / "events.jsonl"));
   SystemClock clock;
   SystemRandom random;
-  ledger::MemoryStore store;
+  SystemDisk disk;
+  FM_TRY(const auto store, ledger::open_home_ledger(disk, config.home, ledger::chain_id(genesis),
+                                                    config.confirm_restored));
   // Sessions carry no network name, so that a newcomer can ask for the genesis; every node then
   // checks the chain id of Hello and Welcome, and every record and certificate is bound to it.
   const net::ZmqConfig network;
@@ -135,13 +120,15 @@ Result<void> run(const HostConfig& config) {
   FM_TRY_VOID(transport.listen(config.listen));
   const std::string name = genesis.network_name;
   FM_TRY(const auto coordinator,
-         Coordinator::create(std::move(genesis), key.clone(), store, random));
+         Coordinator::create(std::move(genesis), key.clone(), *store, random));
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
-  FM_TRY_VOID(refuse_second_start(config.home));
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
   std::printf("fedmesh-coordinator: network %s, chain %s, node %s, listening on %s\n", name.c_str(),
               coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),
               endpoint.c_str());
+  if (const Height at = store->head(); at.value > 0)
+    std::printf("resuming at height %llu, %s\n", static_cast<unsigned long long>(at.value),
+                coordinator->chain().head_hash().hex().c_str());
   std::fflush(stdout);
   return Host(transport, *coordinator, *log, clock).loop();
 }

@@ -2,17 +2,20 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
+#include "base/ids.h"
 #include "base/result.h"
 
 namespace fedmesh::coordinator {
 
 struct HostConfig {
-  std::filesystem::path home;  // holds node.key, genesis.fm, events.jsonl
+  std::filesystem::path home;  // holds node.key, genesis.fm, events.jsonl, ledger/
   std::string listen;          // host:port; port 0 takes a free one
   std::filesystem::path
       endpoint_file;  // if set: the bound host:port is written there once listening
+  std::optional<Height> confirm_restored;  // the first start on a restored ledger names its height
 };
 
 // Runs until SIGINT or SIGTERM. An error says what to do.

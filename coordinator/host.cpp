@@ -9,12 +9,13 @@
 
 #include "base/clock.h"
 #include "base/crash_point.h"
+#include "base/disk.h"
 #include "base/event_log.h"
 #include "base/random.h"
 #include "coordinator/compute_thread.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/ledger/genesis.h"
-#include "coordinator/ledger/rocksdb_store/rocksdb_store.h"
+#include "coordinator/ledger/rocksdb_store/backup.h"
 #include "net/bulk_plane.h"
 #include "net/zmq_transport.h"
 
@@ -194,8 +195,8 @@ Result<void> run(const HostConfig& config) {
   FM_TRY(auto key, crypto::load_key(config.home / "node.key"));
   FM_TRY(auto genesis, ledger::load_genesis(config.home / "genesis.fm"));
   FM_TRY(const auto lock,
-         FolderLock::take(config.home, "another coordinator uses " + config.home.string() +
-                                           "; two of one key would fork the ledger"));
+         FolderLock::take(config.home, "another process uses " + config.home.string() +
+                                           ": is its coordinator running already?"));
   FM_TRY(auto log, FileEventLog::open(config.home / "events.jsonl"));
   SystemClock clock;
   SystemRandom random;
@@ -203,7 +204,8 @@ Result<void> run(const HostConfig& config) {
   FM_TRY(const auto blobs, net::BlobStore::open(disk, config.home / "blobs"));
   FM_TRY(auto items, PrivateFolder::open(disk, config.home / "items"));
   FM_TRY(const auto ledger_store,
-         ledger::RocksDbStore::open(config.home / "ledger", ledger::chain_id(genesis)));
+         ledger::open_home_ledger(disk, config.home, ledger::chain_id(genesis),
+                                  config.confirm_restored));
   CrashPointStore store(*ledger_store);
   // Sessions carry no network name, so that a newcomer can ask for the genesis; every node then
   // checks the chain id of Hello and Welcome, and every record and certificate is bound to it.
@@ -233,11 +235,12 @@ Result<void> run(const HostConfig& config) {
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
   std::printf(
-      "fedmesh-coordinator: network %s, chain %s, node %s, at block %llu, listening on %s, blobs "
-      "on %s\n",
+      "fedmesh-coordinator: network %s, chain %s, node %s, listening on %s, blobs on %s\n",
       name.c_str(), coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),
-      static_cast<unsigned long long>(coordinator->chain().height().value), endpoint.c_str(),
-      bulk_bound.c_str());
+      endpoint.c_str(), bulk_bound.c_str());
+  if (const Height at = store.head(); at.value > 0)
+    std::printf("resuming at height %llu, %s\n", static_cast<unsigned long long>(at.value),
+                coordinator->chain().head_hash().hex().c_str());
   std::fflush(stdout);
   const auto result = Host({transport, *bulk, compute, inbox, *log, clock}, *coordinator).loop();
   bulk->stop();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
@@ -15,6 +16,7 @@ struct HostConfig {
   std::string bulk_listen;     // the same for blobs; empty: the port after that of `listen`
   std::filesystem::path
       endpoint_file;  // if set: the bound host:port is written there once listening
+  std::optional<Height> confirm_restored;  // the first start on a restored ledger names its height
 };
 
 // Runs until SIGINT or SIGTERM. An error says what to do.

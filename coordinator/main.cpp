@@ -28,7 +28,12 @@ fedmesh::Command command() {
        .help = "address for models and updates; default: the port after that of --listen"},
       {.name = "endpoint-file",
        .value = "FILE",
-       .help = "write the bound HOST:PORT there once listening"}};
+       .help = "write the bound HOST:PORT there once listening"},
+      {.name = "confirm-restored",
+       .kind = fedmesh::OptionKind::integer,
+       .value = "HEIGHT",
+       .help = "first start on a restored ledger: no newer copy of it exists or runs anywhere",
+       .minimum = 0}};
   return root;
 }
 
@@ -47,9 +52,13 @@ int main(int argc, char** argv) {
     return fedmesh::kExitDone;
   }
   const auto& options = invocation->options;
-  const auto result = fedmesh::coordinator::run(
-      {options.text("home"), options.text("listen"), options.text("bulk-listen"),
-       options.text("endpoint-file")});
+  fedmesh::coordinator::HostConfig config{
+      options.text("home"), options.text("listen"), options.text("bulk-listen"),
+      options.text("endpoint-file"), {}};
+  if (options.is_set("confirm-restored"))
+    config.confirm_restored =
+        fedmesh::Height{static_cast<std::uint64_t>(options.integer("confirm-restored"))};
+  const auto result = fedmesh::coordinator::run(config);
   if (result.ok()) return fedmesh::kExitDone;
   std::fprintf(stderr, "fedmesh-coordinator: %s\n", result.error().to_string().c_str());
   return fedmesh::kExitFailed;

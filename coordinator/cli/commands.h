@@ -22,6 +22,8 @@ Result<int> run_ledger_head(const Options& options);
 Result<int> run_ledger_show(const Options& options);
 Result<int> run_ledger_export(const Options& options);
 Result<int> run_ledger_verify(const Options& options);
+Result<int> run_ledger_backup(const Options& options);
+Result<int> run_ledger_restore(const Options& options);
 Result<int> run_audit(const Options& options);
 Result<int> run_evaluate(const Options& options);
 Result<int> run_simulate(const Options& options);

@@ -108,6 +108,36 @@ Command job_commands() {
   return job;
 }
 
+Command backup_command() {
+  return {.name = "backup",
+          .help =
+              "Copy a coordinator's genesis and ledger to a new folder, also while it runs. "
+              "Every block is verified. operator.key and owner.key are never copied.",
+          .options = {{.name = "home",
+                       .value = "DIR",
+                       .fallback = user_path("coordinator"),
+                       .help = "the coordinator's folder"},
+                      {.name = "with-key",
+                       .kind = OptionKind::flag,
+                       .help = "copy node.key too: whoever has it can be this coordinator"},
+                      {.name = "blobs",
+                       .kind = OptionKind::flag,
+                       .help = "copy the stored models and other bulk data too"}},
+          .positionals = {{.name = "DIR", .help = "the folder to make"}}};
+}
+
+Command restore_command() {
+  return {.name = "restore",
+          .help =
+              "Verify a backup and put it into a coordinator's folder that has no ledger. Its "
+              "first start then asks for a confirmation.",
+          .options = {{.name = "home",
+                       .value = "DIR",
+                       .help = "the coordinator's folder, made where there is none",
+                       .required = true}},
+          .positionals = {{.name = "DIR", .help = "a backup"}}};
+}
+
 Command ledger_commands() {
   Command ledger{.name = "ledger", .help = "Look at the ledger, export it, verify an export."};
   ledger.commands = {{.name = "head",
@@ -123,7 +153,9 @@ Command ledger_commands() {
                       .positionals = {{.name = "FILE", .help = "the file to write"}}},
                      {.name = "verify",
                       .help = "Verify an export offline, by executing every block again.",
-                      .positionals = {{.name = "FILE", .help = "a ledger export"}}}};
+                      .positionals = {{.name = "FILE", .help = "a ledger export"}}},
+                     backup_command(),
+                     restore_command()};
   return ledger;
 }
 
@@ -236,6 +268,8 @@ const std::map<std::vector<std::string>, Run> kRuns = {
     {{"ledger", "show"}, run_ledger_show},
     {{"ledger", "export"}, run_ledger_export},
     {{"ledger", "verify"}, run_ledger_verify},
+    {{"ledger", "backup"}, run_ledger_backup},
+    {{"ledger", "restore"}, run_ledger_restore},
     {{"audit"}, run_audit},
     {{"evaluate"}, run_evaluate},
     {{"simulate"}, run_simulate},

@@ -251,9 +251,11 @@ Result<std::unique_ptr<RocksDbStore>> RocksDbStore::open(const std::filesystem::
   FM_TRY(const auto mark, HeadMark::read(*database->files, mark_file));
   if (!mark) {  // new, or its making was interrupted
     FM_TRY_VOID(database->open(Database::Mode::create));
-    const bool empty = !database->meta_value(kHead).ok();
-    if (!empty) FM_TRY_VOID(database->load());
-    if (!empty && database->head.height.value > 0)
+    const std::unique_ptr<rocksdb::Iterator> first(
+        database->db->NewIterator({}, database->blocks()));
+    first->SeekToFirst();
+    if (!first->status().ok()) return rocksdb_error(first->status(), "read the ledger in", folder);
+    if (first->Valid())
       return corruption(mark_file.string() +
                         " is missing: it says how far the ledger goes, and without it nobody can "
                         "tell whether blocks are missing; put back a good copy of the file");

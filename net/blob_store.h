@@ -114,6 +114,7 @@ class BlobStore {
   void remove_unpinned();           // whole blobs without a pin and suspended partial ones
   std::set<Digest> roots() const;   // of the blobs that it holds
   BlobStats stats() const;
+  const BlobLimits& limits() const;
 
  private:
   class Impl;

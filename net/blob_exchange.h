@@ -26,7 +26,6 @@ struct ExchangeLimits {
   std::size_t wants_max = 256;
   std::size_t peer_requests_max = 32;            // of 256 KiB, asked of one peer at once
   std::uint64_t window_bytes_max = 64ull << 20;  // asked of all peers at once
-  std::size_t served_requests_max = 64;          // of one peer, unanswered; more ends its link
   std::size_t probes_max = 3;  // peers asked for a blob at once without knowing that they hold it
   Duration stall{3000};        // nothing came of a peer that owes us something
   Duration missing_retry{2000};
@@ -78,7 +77,9 @@ class BlobExchange {
   struct Send {
     NodeId peer;
     Bytes bytes;
-    bool answer = false;  // Taken or Full must follow
+    // An answer: Taken or Full must follow. Else a request of some tens of bytes, which is not lost
+    // while the link lives.
+    bool answer = false;
   };
   struct Arrived {
     Digest root;  // the store holds it

@@ -319,5 +319,6 @@ void BlobStore::remove(const Digest& root) { impl_->remove(root); }
 void BlobStore::remove_unpinned() { impl_->remove_unpinned(); }
 std::set<Digest> BlobStore::roots() const { return impl_->roots(); }
 BlobStats BlobStore::stats() const { return impl_->stats(); }
+const BlobLimits& BlobStore::limits() const { return impl_->limits(); }
 
 }  // namespace fedmesh::net

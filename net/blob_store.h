@@ -107,13 +107,14 @@ class BlobStore {
   void suspend(const Digest& root);
 
   // --- keeping ---
-  // Replaces what this owner wants kept, whether it is here or not. Pins are not stored: owners
-  // pin anew after a restart, before anything is put.
+  // Replaces what this owner wants kept, whether it is here or not: pin first, then put or fetch.
+  // Pins are not stored: owners pin anew after a restart, before anything is put.
   void pin(const std::string& owner, std::set<Digest> roots);
   void remove(const Digest& root);  // whole or partial, pinned or not
   void remove_unpinned();           // whole blobs without a pin and suspended partial ones
   std::set<Digest> roots() const;   // of the blobs that it holds
   BlobStats stats() const;
+  const BlobLimits& limits() const;
 
  private:
   class Impl;

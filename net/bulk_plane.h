@@ -47,7 +47,7 @@ struct BulkConfig {
 };
 
 // Thread-safe. What the callbacks do must be short: links wait meanwhile. They may call everything
-// but listen() and stop().
+// but stop().
 class BulkPlane {
  public:
   using OnEvent = std::function<void(const BulkEvent&)>;  // called on its thread

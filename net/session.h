@@ -24,8 +24,9 @@
 
 namespace fedmesh::net {
 
-inline constexpr std::size_t kFrameBytesMax = 256u << 10;  // plaintext of one frame
-inline constexpr std::size_t kFrameHeaderBytes = 2;        // version, type
+// Plaintext of one frame: 256 KiB of bulk data and what stands before them.
+inline constexpr std::size_t kFrameBytesMax = (256u << 10) + 64;
+inline constexpr std::size_t kFrameHeaderBytes = 2;  // version, type
 inline constexpr std::size_t kWireBytesMax =
     kFrameBytesMax + kFrameHeaderBytes + crypto::kAeadTagBytes;  // of anything FM1 sends
 

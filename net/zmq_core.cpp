@@ -249,7 +249,8 @@ void ZmqTransport::Core::on_established(Entry& entry, Instant now) {
 void ZmqTransport::Core::start_dials(Instant now) {
   const auto connected = [this](const NodeId& node) { return by_peer_.contains(node); };
   for (const Dialler::Attempt& attempt : dialler_.due(now, connected)) {
-    auto socket = DialSocket::connect(context_, attempt.endpoint, config_.link.connect);
+    auto socket = DialSocket::connect(context_, attempt.endpoint, config_.link.connect,
+                                      config_.frames_buffered);
     if (!socket.ok()) {
       ++dial_failures_;
       events_.emplace_back(DialFailed{attempt.endpoint, socket.error().detail,

@@ -20,17 +20,15 @@
 namespace fedmesh::net {
 namespace {
 
-// ZeroMQ counts messages, not bytes; with frames of at most 256 KiB these bound a connection's
-// buffers at 16 MiB a direction.
-constexpr int kHighWaterMark = 64;
 constexpr int kHandshakeMs = 3000;
 constexpr int kBacklog = 512;
 constexpr std::string_view kScheme = "tcp://";
 
-void set_common_options(zmq::socket_t& socket, const std::string& endpoint) {
+void set_common_options(zmq::socket_t& socket, const std::string& endpoint, int frames_buffered) {
   socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::sndhwm, kHighWaterMark);
-  socket.set(zmq::sockopt::rcvhwm, kHighWaterMark);
+  // ZeroMQ counts messages, not bytes.
+  socket.set(zmq::sockopt::sndhwm, frames_buffered);
+  socket.set(zmq::sockopt::rcvhwm, frames_buffered);
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kWireBytesMax));
   socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   // With IPv6 on, libzmq looks a name up as IPv6 first and tries one address only, so that
@@ -126,11 +124,12 @@ Result<std::string> normal_endpoint(const std::string& endpoint) {
 }
 
 Result<std::unique_ptr<ListenSocket>> ListenSocket::bind(zmq::context_t& context,
-                                                         const std::string& endpoint) {
+                                                         const std::string& endpoint,
+                                                         int frames_buffered) {
   std::unique_ptr<ListenSocket> out(new ListenSocket());
   try {
     out->socket_ = zmq::socket_t(context, ZMQ_ROUTER);
-    set_common_options(out->socket_, endpoint);
+    set_common_options(out->socket_, endpoint, frames_buffered);
     out->socket_.set(zmq::sockopt::router_mandatory, 1);
     out->socket_.set(zmq::sockopt::backlog, kBacklog);
     out->monitor_ = std::make_unique<Monitor>(context, out->socket_,
@@ -205,11 +204,12 @@ std::string ListenSocket::address_of(int fd) {
 
 Result<std::unique_ptr<DialSocket>> DialSocket::connect(zmq::context_t& context,
                                                         const std::string& endpoint,
-                                                        Duration connect_timeout) {
+                                                        Duration connect_timeout,
+                                                        int frames_buffered) {
   std::unique_ptr<DialSocket> out(new DialSocket());
   try {
     out->socket_ = zmq::socket_t(context, ZMQ_DEALER);
-    set_common_options(out->socket_, endpoint);
+    set_common_options(out->socket_, endpoint, frames_buffered);
     out->socket_.set(zmq::sockopt::immediate, 1);
     out->socket_.set(zmq::sockopt::reconnect_ivl, -1);
     out->socket_.set(zmq::sockopt::connect_timeout, static_cast<int>(connect_timeout.count()));

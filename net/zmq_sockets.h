@@ -46,7 +46,8 @@ class ListenSocket {
   };
 
   static Result<std::unique_ptr<ListenSocket>> bind(zmq::context_t& context,
-                                                    const std::string& endpoint);
+                                                    const std::string& endpoint,
+                                                    int frames_buffered);
   const std::string& endpoint() const { return endpoint_; }  // with the real port
 
   std::optional<SocketEvent> next_event() { return monitor_->next(); }
@@ -75,7 +76,7 @@ class DialSocket {
  public:
   static Result<std::unique_ptr<DialSocket>> connect(zmq::context_t& context,
                                                      const std::string& endpoint,
-                                                     Duration connect_timeout);
+                                                     Duration connect_timeout, int frames_buffered);
   ~DialSocket();
 
   std::optional<SocketEvent> next_event() { return monitor_->next(); }

@@ -43,7 +43,7 @@ ZmqTransport::Core::~Core() {
 Result<void> ZmqTransport::Core::listen(const std::string& endpoint) {
   if (listener_) return invalid_argument("this node listens on " + listener_->endpoint());
   FM_TRY(const std::string normal, normal_endpoint(endpoint));
-  FM_TRY(listener_, ListenSocket::bind(context_, normal));
+  FM_TRY(listener_, ListenSocket::bind(context_, normal, config_.frames_buffered));
   return {};
 }
 

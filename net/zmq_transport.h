@@ -31,6 +31,7 @@ struct ZmqConfig {
   LinkLimits link;
   Duration redial_min = std::chrono::milliseconds(200);
   Duration redial_max = std::chrono::seconds(15);
+  int frames_buffered = 64;         // of up to 256 KiB, in ZeroMQ, each way, per connection
   std::size_t accepted_max = 1024;  // connections, peers included
   std::size_t accepted_per_address_max = 512;
   std::size_t half_open_before_cookies = 64;  // from here on strangers must echo a cookie,

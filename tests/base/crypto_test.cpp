@@ -119,6 +119,15 @@ TEST(BlobHashTest, GoldenRootsAndEveryByteCounts) {
             "ea67ba49c8a14eea04e2a8c7b43dfe13c8c123fb72098a71d94f591f51ccc55c");
   EXPECT_EQ(blob_root(blob(5 * kBlobLeafBytes)).hex(),
             "dd7391562ca4287aa77c9efe2c4fd2be29281718c390e202183a0f4e94d899d4");
+  const Bytes whole = blob(2 * kBlobLeafBytes + 1);
+  const Digest leaves[] = {blob_leaf(ByteView(whole).first(kBlobLeafBytes)),
+                           blob_leaf(ByteView(whole).subspan(kBlobLeafBytes, kBlobLeafBytes)),
+                           blob_leaf(ByteView(whole).last(1))};
+  EXPECT_EQ(blob_root(leaves, whole.size()), blob_root(whole));
+  EXPECT_NE(blob_root(leaves, whole.size() + 1), blob_root(whole));
+  EXPECT_EQ(blob_root(std::span<const Digest>(), 0), blob_root({}));
+  EXPECT_EQ(blob_leaf_count(whole.size()), 3u);
+  EXPECT_EQ(blob_leaf_bytes(whole.size(), 2), 1u);
   Bytes changed = blob(3 * kBlobLeafBytes + 5);
   changed.back() ^= 1;
   EXPECT_NE(blob_root(changed), blob_root(blob(3 * kBlobLeafBytes + 5)));

@@ -6,41 +6,19 @@
 #include <thread>
 
 #include "base/crypto/blob_hash.h"
-#include "net_fixture.h"
+#include "blob_fixture.h"
 #include "tests/base/power_loss_disk.h"
 
 namespace fedmesh::net {
 namespace {
 
 using crypto::kBlobLeafBytes;
+using test::blob_of;
+using test::leaf_of;
+using test::manifest_of;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-Bytes blob_of(std::uint64_t seed, std::size_t size) {
-  SeededRandom random(seed);
-  Bytes out(size);
-  for (std::size_t i = 0; i < size; i += 8) {
-    const std::uint64_t word = random.next_u64();
-    for (std::size_t k = 0; k < 8 && i + k < size; ++k)
-      out[i + k] = static_cast<std::uint8_t>(word >> (8 * k));
-  }
-  return out;
-}
-
-BlobManifest manifest_of(ByteView blob) {
-  BlobManifest manifest;
-  manifest.total = blob.size();
-  for (std::size_t at = 0; at < blob.size(); at += kBlobLeafBytes)
-    manifest.leaves.push_back(
-        crypto::blob_leaf(blob.subspan(at, std::min(kBlobLeafBytes, blob.size() - at))));
-  return manifest;
-}
-
-ByteView leaf_of(ByteView blob, std::uint64_t index) {
-  const std::size_t at = index * kBlobLeafBytes;
-  return blob.subspan(at, std::min(kBlobLeafBytes, blob.size() - at));
-}
 
 constexpr const char* kFolder = "blobs";
 

@@ -65,8 +65,10 @@ TEST_F(LogReaderTest, GarbageIsSkippedAndCounted) {
 }
 
 TEST_F(LogReaderTest, ALineWithoutEndTakesNoMemory) {
-  write(std::string(kLogLineBytes * 5, 'x') + "\n{\"at_ms\":1,\"event\":\"a\"}\n" +
-        std::string(kLogLineBytes * 2, 'y'));
+  std::string text;
+  text.append(kLogLineBytes * 5, 'x').append("\n{\"at_ms\":1,\"event\":\"a\"}\n");
+  text.append(kLogLineBytes * 2, 'y');
+  write(text);
   const LogScan done = scan();
   EXPECT_THAT(kinds_, ElementsAre("a"));
   EXPECT_EQ(done.skipped, 2u);

@@ -16,6 +16,13 @@ constexpr int kZmqSocketsMax = 4096;
 
 }  // namespace
 
+std::string library_version() {
+  int major = 0, minor = 0, patch = 0;
+  zmq_version(&major, &minor, &patch);
+  return "libzmq " + std::to_string(major) + "." + std::to_string(minor) + "." +
+         std::to_string(patch);
+}
+
 ZmqTransport::Core::Core(crypto::SigningKey identity, const ZmqConfig& config, const Clock& clock,
                          SecureRandom& random)
     : config_(config),

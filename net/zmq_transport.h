@@ -26,6 +26,8 @@
 
 namespace fedmesh::net {
 
+std::string library_version();  // "libzmq 4.3.4": what runs, not what was compiled against
+
 struct ZmqConfig {
   SessionConfig session;
   LinkLimits link;

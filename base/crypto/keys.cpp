@@ -32,6 +32,8 @@ struct FileDescriptor {
 
 void initialise() { FM_CHECK(sodium_init() >= 0, "libsodium does not initialise"); }
 
+std::string library_version() { return std::string("libsodium ") + sodium_version_string(); }
+
 void wipe(MutableByteView bytes) { sodium_memzero(bytes.data(), bytes.size()); }
 
 bool equal_constant_time(ByteView a, ByteView b) {

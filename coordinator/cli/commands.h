@@ -28,5 +28,9 @@ Result<int> run_audit(const Options& options);
 Result<int> run_evaluate(const Options& options);
 Result<int> run_simulate(const Options& options);
 Result<int> run_demo(const Options& options);
+Result<int> run_explain(const Options& options);
+Result<int> run_doctor(const Options& options);
+Result<int> run_receipts(const Options& options);
+Result<int> run_receipts_verify(const Options& options);
 
 }  // namespace fedmesh::cli

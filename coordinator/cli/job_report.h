@@ -14,7 +14,7 @@ namespace fedmesh::cli {
 // One sentence on who is protected against whom, and what is not protected.
 std::string protection_sentence(const protocol::JobSpec& spec, std::size_t aggregators);
 
-// `traffic` may lack rounds: their bytes are zero then.
+// `traffic` may lack rounds: their bytes are not measured then.
 JobReport build_report(const JobView& view, const std::map<std::string, RoundTraffic>& traffic);
 void add_audit(JobReport& report, const audit::AuditReport& audit);
 

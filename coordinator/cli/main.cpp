@@ -201,6 +201,67 @@ Command local_commands() {
   return demo;
 }
 
+Option home_option(const char* fallback, const char* help) {
+  return {.name = "home", .value = "DIR", .fallback = user_path(fallback), .help = help};
+}
+
+Command explain_command() {
+  auto network = network_options();
+  network[0].fallback = "";  // asked only if it is named
+  network[0].help = "take the round from this coordinator's blocks, verified";
+  Command explain{.name = "explain",
+                  .help = "Tell the timeline of a round: who answered when, who was waited for."};
+  explain.options =
+      with(std::move(network),
+           {home_option("coordinator", "the coordinator's folder, for its event log"),
+            {.name = "log",
+             .kind = OptionKind::list,
+             .value = "FILE",
+             .help = "one more event log, a worker's for example",
+             .commas = false},
+            {.name = "ledger", .value = "FILE", .help = "take the round from this ledger export"},
+            {.name = "attempt",
+             .kind = OptionKind::integer,
+             .value = "N",
+             .help = "of the round, from 0 (default: the newest)",
+             .minimum = 0,
+             .maximum = 1'000'000},
+            format_option()});
+  explain.positionals = {{.name = "JOB", .help = "name, id, or the id's first digits"},
+                         {.name = "ROUND", .help = "its number; 0 is the standardisation"}};
+  return explain;
+}
+
+Command doctor_command() {
+  Command doctor{.name = "doctor",
+                 .help = "Check this machine: clock, disk, keys, trainer, GPU, network."};
+  doctor.options = {
+      home_option("", "the folder of a coordinator or worker, or what holds both"),
+      {.name = "listen", .value = "HOST:PORT", .help = "can a coordinator listen there?"},
+      {.name = "coordinator", .value = "HOST:PORT", .help = "can that coordinator be reached?"},
+      format_option()};
+  return doctor;
+}
+
+Command receipts_command() {
+  Command receipts{.name = "receipts",
+                   .help =
+                       "List a worker's receipts, each verified offline. `fedmesh receipts "
+                       "verify` takes anybody's."};
+  receipts.options = {
+      home_option("worker", "the worker's folder"),
+      {.name = "genesis", .value = "FILE", .help = "the network's genesis (default: in --home)"},
+      {.name = "export", .value = "FILE", .help = "also write those that verify to one JSON file"},
+      format_option()};
+  receipts.commands = {
+      {.name = "verify",
+       .help = "Verify receipts from anybody against --genesis, offline.",
+       .positionals = {
+           {.name = "FILE", .help = "receipts, or exports of them", .repeated = true}}}};
+  receipts.standalone = true;
+  return receipts;
+}
+
 Command root_command() {
   Command root{.name = "fedmesh", .help = "Federated learning that shows where a model came from."};
   Command key{.name = "key", .help = "Keys."};
@@ -244,9 +305,9 @@ Command root_command() {
                       data_option("a worker's data, once per worker; else generated"),
                       format_option()};
   simulate.positionals = {{.name = "FILE", .help = "job file"}};
-  root.commands = {local_commands(), std::move(init),     std::move(key),
-                   node_commands(),  job_commands(),      ledger_commands(),
-                   std::move(audit), std::move(evaluate), std::move(simulate)};
+  root.commands = {local_commands(),    std::move(init),   std::move(key),   node_commands(),
+                   job_commands(),      ledger_commands(), std::move(audit), std::move(evaluate),
+                   std::move(simulate), explain_command(), doctor_command(), receipts_command()};
   return root;
 }
 
@@ -274,6 +335,10 @@ const std::map<std::vector<std::string>, Run> kRuns = {
     {{"evaluate"}, run_evaluate},
     {{"simulate"}, run_simulate},
     {{"demo"}, run_demo},
+    {{"explain"}, run_explain},
+    {{"doctor"}, run_doctor},
+    {{"receipts"}, run_receipts},
+    {{"receipts", "verify"}, run_receipts_verify},
 };
 
 }  // namespace

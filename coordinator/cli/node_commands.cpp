@@ -6,8 +6,28 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/network_home.h"
 #include "coordinator/protocol/state.h"
+#include "coordinator/rounds/conduct.h"
 
 namespace fedmesh::cli {
+namespace {
+
+// Before the first block nothing is proven yet, and the network is what its genesis says.
+Result<std::map<NodeId, protocol::NodeState>> nodes_of(Client& client) {
+  std::map<NodeId, protocol::NodeState> out;
+  FM_TRY(const auto entries, client.entries(protocol::kNodePrefix));
+  for (const auto& [key, value] : entries) {
+    FM_TRY(auto node, protocol::decode_state<protocol::NodeState>(value));
+    out.emplace(crypto::node_id_of(node.key.view()), std::move(node));
+  }
+  if (client.height().value > 0) return out;
+  for (const auto& participant : client.genesis().participants)
+    out.emplace(crypto::node_id_of(participant.key.view()),
+                protocol::NodeState{participant.key, participant.roles, participant.name,
+                                    rounds::kConductListed, 0});
+  return out;
+}
+
+}  // namespace
 
 Result<int> run_init(const Options& options) {
   const std::filesystem::path home = options.text("home");
@@ -54,16 +74,15 @@ Result<int> run_node_admit(const Options& options) {
 
 Result<int> run_node_list(const Options& options) {
   FM_TRY(const auto client, connect(options));
-  FM_TRY(const auto entries, client->entries(protocol::kNodePrefix));
+  FM_TRY(const auto nodes, nodes_of(*client));
   FM_TRY(const auto status, client->status());
   std::vector<std::vector<std::string>> rows = {
       {"NODE", "NAME", "ROLES", "CONDUCT", "CONNECTED", "PUBLIC KEY"}};
   auto json = nlohmann::json::array();
-  for (const auto& [key, value] : entries) {
-    FM_TRY(const auto node, protocol::decode_state<protocol::NodeState>(value));
-    const NodeId id = crypto::node_id_of(node.key.view());
-    const bool here = std::any_of(status.peers.begin(), status.peers.end(),
-                                  [&](const auto& peer) { return peer.node == id; });
+  for (const auto& [id, node] : nodes) {
+    const bool here =
+        std::any_of(status.peers.begin(), status.peers.end(),
+                    [&, here_id = id](const auto& peer) { return peer.node == here_id; });
     rows.push_back({id.short_hex(), node.name, roles_text(node.roles),
                     nano_text(node.conduct_micro * 1000, 2), here ? "yes" : "no", node.key.hex()});
     json.push_back({{"node", id.hex()},

@@ -44,6 +44,11 @@ Json scaled(const std::optional<std::int64_t>& micro) {
   return static_cast<double>(*micro) / 1e6;
 }
 
+Json count(const std::optional<std::uint64_t>& value) {
+  if (!value) return nullptr;
+  return *value;
+}
+
 Json round_json(const RoundRow& row) {
   return {{"round", row.round},
           {"attempt", row.attempt},
@@ -53,8 +58,8 @@ Json round_json(const RoundRow& row) {
           {"validation_loss", scaled(row.loss_micro)},
           {"accuracy", scaled(row.accuracy_micro)},
           {"epsilon_spent", static_cast<double>(row.epsilon_spent_nano) / 1e9},
-          {"bytes_up", row.bytes_up},
-          {"bytes_down", row.bytes_down},
+          {"bytes_up", count(row.bytes_up)},
+          {"bytes_down", count(row.bytes_down)},
           {"duration_ms", row.duration_ms},
           {"aggregator", row.aggregator},
           {"ledger_height", row.ledger_height},
@@ -120,8 +125,7 @@ std::string to_table(const JobReport& report) {
                report.epsilon_total_nano > 0
                    ? decimal_text(row.epsilon_spent_nano, protocol::kNanoDecimals)
                    : "-",
-               bytes_text(row.bytes_up) + " / " + bytes_text(row.bytes_down),
-               seconds_text(row.duration_ms), for_terminal(row.aggregator),
+               traffic_text(row, "-"), seconds_text(row.duration_ms), for_terminal(row.aggregator),
                std::to_string(row.ledger_height)});
     if (!row.note.empty())
       notes += "round " + round_name(row) + ": " + for_terminal(row.note) + "\n";

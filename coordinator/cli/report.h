@@ -18,9 +18,9 @@ struct RoundRow {
   std::uint64_t cohort = 0;                // who was asked
   std::optional<std::int64_t> loss_micro;  // validation
   std::optional<std::int64_t> accuracy_micro;
-  std::int64_t epsilon_spent_nano = 0;  // of the whole job, this round included
-  std::uint64_t bytes_up = 0;           // from workers
-  std::uint64_t bytes_down = 0;         // to workers
+  std::int64_t epsilon_spent_nano = 0;      // of the whole job, this round included
+  std::optional<std::uint64_t> bytes_up;    // from workers; none: not measured
+  std::optional<std::uint64_t> bytes_down;  // to workers
   std::int64_t duration_ms = 0;
   std::string aggregator;  // name or short id of rank 0
   std::uint64_t ledger_height = 0;
@@ -67,8 +67,8 @@ struct JobReport {
 //   rounds [{round, attempt, kind, workers, cohort, validation_loss, accuracy, epsilon_spent,
 //            bytes_up, bytes_down, duration_ms, aggregator, ledger_height, note}],
 //   audit [{evidence, signers, members, text}].
-// Losses, accuracies, epsilons and delta are numbers, null where nothing was measured. Text that is
-// not UTF-8 is repaired with U+FFFD.
+// Losses, accuracies, epsilons, delta and bytes are numbers, null where nothing was measured. Text
+// that is not UTF-8 is repaired with U+FFFD.
 std::string to_json(const JobReport& report);
 
 // One page: no script, no other file, light or dark as the reader's system is. Well-formed XML

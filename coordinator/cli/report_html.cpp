@@ -240,9 +240,9 @@ std::string rounds_table(const JobReport& report) {
            element("td", row.accuracy_micro ? percent_text(*row.accuracy_micro) : "–") +
            element("td",
                    report.epsilon_total_nano > 0 ? decimal_text(row.epsilon_spent_nano, 9) : "–") +
-           element("td", bytes_text(row.bytes_up) + " / " + bytes_text(row.bytes_down)) +
-           element("td", seconds_text(row.duration_ms)) + element("td", row.aggregator) +
-           element("td", std::to_string(row.ledger_height)) + element("td", row.note) + "</tr>\n";
+           element("td", traffic_text(row, "–")) + element("td", seconds_text(row.duration_ms)) +
+           element("td", row.aggregator) + element("td", std::to_string(row.ledger_height)) +
+           element("td", row.note) + "</tr>\n";
   }
   return out + "</tbody></table></div>\n";
 }

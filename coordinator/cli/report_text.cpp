@@ -72,6 +72,14 @@ std::string bytes_text(std::uint64_t bytes) {
   return formatted(unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
 }
 
+std::string traffic_text(const RoundRow& row, const char* none) {
+  if (!row.bytes_up && !row.bytes_down) return none;
+  const auto one = [&](const std::optional<std::uint64_t>& bytes) {
+    return bytes ? bytes_text(*bytes) : std::string(none);
+  };
+  return one(row.bytes_up) + " / " + one(row.bytes_down);
+}
+
 std::string seconds_text(std::int64_t milliseconds) {
   return formatted("%.2f", static_cast<double>(milliseconds) / 1000);
 }

@@ -72,6 +72,8 @@ TEST(ReportTest, JsonHasStableKeys) {
   EXPECT_TRUE(json["rounds"][0]["accuracy"].is_null());
   EXPECT_DOUBLE_EQ(json["rounds"][2]["accuracy"], 0.72);
   EXPECT_EQ(json["rounds"][2]["note"], "attempt 0 was void: too few updates");
+  EXPECT_TRUE(json["rounds"][0]["bytes_up"].is_null());
+  EXPECT_EQ(json["rounds"][2]["bytes_up"], 1500);
   EXPECT_EQ(json["audit"][0]["evidence"], "attested");
   EXPECT_EQ(json["audit"][0]["signers"], 3);
 }
@@ -88,7 +90,7 @@ TEST(ReportTest, TableIsAligned) {
   EXPECT_EQ(to_table(sample()),
             "              round  workers  validation loss  accuracy  ε spent     bytes up/down  "
             "seconds  aggregator  ledger height\n"
-            "0 (standardisation)      5/5                -         -      0.1         0 B / 0 B    "
+            "0 (standardisation)      5/5                -         -      0.1                 -    "
             " 0.00     coord-0              9\n"
             "                  1      5/5           0.6431   71.00 %     0.19  1.5 KB / 12.3 MB    "
             " 1.23     coord-0             17\n"

@@ -29,7 +29,7 @@ for target in "${targets[@]}"; do
   "$program" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 \
     -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/crashes/$target-" \
     "$finds" "$seeds" || { failed+=("$target"); continue; }
-  # Only what reaches code that neither the seeds nor another find reaches stays.
+  # Of the finds and the seeds, only those stay that reach code which no other reaches.
   rm -rf "$finds.all" && mv "$finds" "$finds.all" && mkdir "$finds"
   "$program" -merge=1 -verbosity=0 "$finds" "$seeds" "$finds.all"
   rm -rf "$finds.all"

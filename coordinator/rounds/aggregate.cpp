@@ -80,8 +80,13 @@ Result<Aggregate> standardisation(const JobSpec& spec, const aggregation::Sum& s
     if (column.kind == models::ColumnKind::numeric)
       bounds.push_back({static_cast<double>(column.minimum_micro) / 1e6,
                         static_cast<double>(column.maximum_micro) / 1e6});
-  FM_TRY(const auto statistics, aggregation::column_statistics(sum.values, bounds, records,
-                                                               spec.preprocessing.fraction_bits));
+  privacy::LaplaceScale noise;
+  if (spec.is_private())
+    noise = {static_cast<std::uint64_t>(sensitivity_granules(spec, RoundKind::standardisation)),
+             spec.preprocessing.epsilon_nano};
+  FM_TRY(const auto statistics,
+         aggregation::column_statistics(sum.values, bounds, records,
+                                        spec.preprocessing.fraction_bits, noise));
   models::Standardisation out;
   for (const auto& column : statistics) {
     out.mean.push_back(column.mean);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "privacy/noise.h"
 
 namespace fedmesh::aggregation {
 
@@ -28,17 +29,33 @@ struct ColumnStatistics {
 // standardised value stays within 2 / √0.05 < 9.
 inline constexpr double kVarianceFloor = 0.05;
 
-// `sums` holds Σt for the k columns, then Σt² for them, in units of 2^-fraction_bits, over
-// `records` records; t = (x − middle) / half, clamped to [−1, 1]. Per column, from left to right:
-//     m = clamp((Σt / records) · 2^-fraction_bits, −1, 1)
-//     v = clamp((Σt² / records) · 2^-fraction_bits − m · m, kVarianceFloor, 1)
+// What is supposed of a column before its sums are seen, in units of the half-range and its square:
+// the mean lies this far from the middle, the variance is a quarter (the scale that `standardise =
+// "public"` uses) give or take kVarianceSpread. Standard deviations of a guess, chosen once.
+inline constexpr double kMeanSpread = 0.3;
+inline constexpr double kUsualVariance = 0.25;
+inline constexpr double kVarianceSpread = 0.1;
+
+// `sums` holds Σt for the k columns, then Σt² for them, in units of g = 2^-fraction_bits, over
+// `records` records; t = (x − middle) / half, clamped to [−1, 1]. `noise` is what Laplace noise was
+// added to them, {} for none. Measured values are pulled towards the supposed ones by as much as
+// their noise outweighs kMeanSpread and kVarianceSpread (the posterior mean, were all of these
+// normal). Without noise they are taken as they are; noise that drowns them leaves the constants of
+// the bounds. Per column, from left to right:
+//     b = sensitivity / epsilon,  s = b / records · g,  n = 2 · s · s
+//     m = clamp((Σt / records) · g · (kMeanSpread² / (kMeanSpread² + n)), −1, 1)
+//     w = kVarianceSpread² / (kVarianceSpread² + n · (1 + 4 · m · m))
+//     r = (Σt² / records) · g − m · m
+//     v = clamp(r · w + kUsualVariance · (1 − w), kVarianceFloor, 1)
 //     half = (maximum − minimum) / 2,  middle = minimum + half
 //     mean = clamp(middle + half · m, minimum, maximum),  scale = half · √v
-// invalid_argument: not 2k sums, records is 0 or above 2^53, fraction_bits is above 30, or the
-// bounds of a column are not finite with minimum < maximum.
+// invalid_argument: not 2k sums, records is 0 or above 2^53, fraction_bits is above 30, noise has a
+// sensitivity without a positive epsilon, or the bounds of a column are not finite with minimum <
+// maximum.
 Result<std::vector<ColumnStatistics>> column_statistics(std::span<const std::int64_t> sums,
                                                         std::span<const ColumnBounds> bounds,
                                                         std::uint64_t records,
-                                                        unsigned fraction_bits);
+                                                        unsigned fraction_bits,
+                                                        privacy::LaplaceScale noise = {});
 
 }  // namespace fedmesh::aggregation

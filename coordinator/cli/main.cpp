@@ -302,7 +302,23 @@ Command root_command() {
   simulate.options = {integer_option("workers", "5", "how many workers"),
                       integer_option("seed", "1", "the first seed"),
                       integer_option("seeds", "1", "how many runs with consecutive seeds"),
-                      data_option("a worker's data, once per worker; else generated"),
+                      data_option("a worker's data, once per worker, or once with {worker} "
+                                  "(from 0) in it; else generated"),
+                      {.name = "test",
+                       .kind = OptionKind::list,
+                       .value = "URI",
+                       .help = "held-out data to score released models on; {seed} in it or in "
+                               "--data is the run's seed",
+                       .commas = false},
+                      {.name = "baselines",
+                       .kind = OptionKind::flag,
+                       .help = "score training without a federation too: per worker, and on all "
+                               "data in one place"},
+                      {.name = "set",
+                       .kind = OptionKind::list,
+                       .value = "SECTION.KEY=VALUE",
+                       .help = "another value for a key of the job file",
+                       .commas = false},
                       format_option()};
   simulate.positionals = {{.name = "FILE", .help = "job file"}};
   root.commands = {local_commands(),    std::move(init),   std::move(key),   node_commands(),

@@ -123,7 +123,10 @@ Result<int> run_simulate(const Options& options) {
                                         std::to_string(options.integer("seeds")),
                                         "--format",
                                         options.text("format")};
-  for (const auto& uri : options.list("data")) arguments.insert(arguments.end(), {"--data", uri});
+  for (const char* name : {"data", "test", "set"})
+    for (const auto& value : options.list(name))
+      arguments.insert(arguments.end(), {std::string("--") + name, value});
+  if (options.flag("baselines")) arguments.push_back("--baselines");
   std::vector<char*> raw;
   for (auto& argument : arguments) raw.push_back(argument.data());
   raw.push_back(nullptr);

@@ -87,8 +87,13 @@ Result<void> write_standardisation(const JobSpec& spec, const aggregation::Sum& 
     if (column.kind == models::ColumnKind::numeric)
       bounds.push_back({static_cast<double>(column.minimum_micro) / 1e6,
                         static_cast<double>(column.maximum_micro) / 1e6});
-  FM_TRY(const auto statistics, aggregation::column_statistics(sum.values, bounds, records,
-                                                               spec.preprocessing.fraction_bits));
+  privacy::LaplaceScale noise;
+  if (spec.is_private())
+    noise = {static_cast<std::uint64_t>(sensitivity_granules(spec, RoundKind::standardisation)),
+             spec.preprocessing.epsilon_nano};
+  FM_TRY(const auto statistics,
+         aggregation::column_statistics(sum.values, bounds, records,
+                                        spec.preprocessing.fraction_bits, noise));
   models::Standardisation constants;
   for (const auto& column : statistics) {
     constants.mean.push_back(column.mean);

@@ -117,7 +117,7 @@ Result<std::vector<std::vector<std::size_t>>> partition(const Dataset& data,
                                                         const PartitionRule& rule) {
   using Kind = PartitionRule::Kind;
   if (rule.silos < 1) return invalid_argument("a partition has at least one silo");
-  if (rule.kind == Kind::dirichlet && !(rule.alpha >= 0.001 && rule.alpha <= 1000))
+  if (rule.kind == Kind::dirichlet && !(rule.alpha >= kAlphaMin && rule.alpha <= kAlphaMax))
     return invalid_argument("alpha must be 0.001 to 1000");
   if (rule.kind == Kind::shards && rule.shards_per_silo < 1)
     return invalid_argument("a silo has at least one shard");

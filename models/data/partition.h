@@ -9,6 +9,9 @@
 
 namespace fedmesh::models {
 
+inline constexpr double kAlphaMin = 0.001;
+inline constexpr double kAlphaMax = 1000;
+
 struct PartitionRule {
   enum class Kind : std::uint8_t {
     iid,        // shuffled and dealt out, sizes differ by at most one
@@ -19,8 +22,9 @@ struct PartitionRule {
   Kind kind = Kind::iid;
   std::uint32_t silos = 1;
   std::uint64_t seed = 0;
-  double alpha = 0.5;                 // dirichlet: 0.001 to 1000
+  double alpha = 0.5;                 // dirichlet: kAlphaMin to kAlphaMax
   std::uint32_t shards_per_silo = 2;  // shards
+  friend bool operator==(const PartitionRule&, const PartitionRule&) = default;
 };
 
 // Row indices by silo, ascending. Every row is in exactly one silo and no silo is empty: with

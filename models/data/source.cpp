@@ -71,6 +71,62 @@ Result<Split> parse_split(std::string_view text) {
   return out;
 }
 
+constexpr std::uint64_t kSilosMax = 1'000'000;
+
+Result<SiloChoice> parse_partition(std::string_view text) {
+  const auto usage = [&] {
+    return invalid_argument("partition " + shown(text) +
+                            ": write ?partition=iid:SILOS:SILO:SEED, dirichlet:ALPHA:SILOS:SILO:"
+                            "SEED (alpha 0.001 to 1000) or shards:PER_SILO:SILOS:SILO:SEED; silos "
+                            "are 1 to " +
+                            std::to_string(kSilosMax) + ", a silo counts from 0");
+  };
+  auto parts = split_at(text, ':');
+  SiloChoice out;
+  if (parts.size() == 5 && parts[0] == "dirichlet") {
+    const auto alpha = parse_number(parts[1]);
+    if (!alpha || !(*alpha >= kAlphaMin && *alpha <= kAlphaMax)) return usage();
+    out.rule.kind = PartitionRule::Kind::dirichlet;
+    out.rule.alpha = *alpha;
+  } else if (parts.size() == 5 && parts[0] == "shards") {
+    const auto shards = parse_u64(parts[1]);
+    if (!shards || *shards < 1 || *shards > kSilosMax) return usage();
+    out.rule.kind = PartitionRule::Kind::shards;
+    out.rule.shards_per_silo = static_cast<std::uint32_t>(*shards);
+  } else if (parts.size() != 4 || parts[0] != "iid") {
+    return usage();
+  }
+  const auto silos = parse_u64(parts[parts.size() - 3]);
+  const auto silo = parse_u64(parts[parts.size() - 2]);
+  const auto seed = parse_u64(parts[parts.size() - 1]);
+  if (!silos || *silos < 1 || *silos > kSilosMax || !silo || *silo >= *silos || !seed)
+    return usage();
+  out.rule.silos = static_cast<std::uint32_t>(*silos);
+  out.rule.seed = *seed;
+  out.silo = static_cast<std::uint32_t>(*silo);
+  return out;
+}
+
+// What stands behind the question mark.
+Result<void> parse_options(std::string_view text, DataSource& out) {
+  static constexpr std::string_view kSplit = "split=";
+  static constexpr std::string_view kPartition = "partition=";
+  for (const std::string_view option : split_at(text, '&')) {
+    if (option.starts_with(kSplit)) {
+      if (out.split.which != Split::Which::all) return invalid_argument("split is given twice");
+      FM_TRY(out.split, parse_split(option.substr(kSplit.size())));
+    } else if (option.starts_with(kPartition)) {
+      if (out.partition) return invalid_argument("partition is given twice");
+      FM_TRY(out.partition, parse_partition(option.substr(kPartition.size())));
+    } else {
+      return invalid_argument("unknown option " + shown(option) +
+                              "; allowed are ?split=train:0.66:SEED and "
+                              "?partition=dirichlet:0.5:SILOS:SILO:SEED, joined by &");
+    }
+  }
+  return {};
+}
+
 Result<void> parse_parameters(const Generator& generator, std::string_view text, DataSource& out) {
   const auto fail = [&](const std::string& what) {
     return invalid_argument(generator.name + ": " + what + "; allowed keys are " +
@@ -188,12 +244,7 @@ Result<DataSource> DataSource::parse(std::string_view uri) {
   out.uri = std::string(uri);
   std::string_view rest = uri;
   if (const std::size_t mark = rest.rfind('?'); mark != std::string_view::npos) {
-    static constexpr std::string_view kSplit = "split=";
-    const std::string_view option = rest.substr(mark + 1);
-    if (!option.starts_with(kSplit))
-      return invalid_argument("unknown option " + shown(option) +
-                              "; allowed is ?split=train:0.66:SEED");
-    FM_TRY(out.split, parse_split(option.substr(kSplit.size())));
+    FM_TRY_VOID(parse_options(rest.substr(mark + 1), out));
     rest = rest.substr(0, mark);
   }
   if (rest.empty()) return invalid_argument("a data source is empty; give a file or a generator");
@@ -214,9 +265,12 @@ Result<DataSource> DataSource::parse(std::string_view uri) {
 Result<Dataset> load(const DataSource& source, const Schema& schema) {
   FM_TRY_VOID(schema.validate());
   FM_TRY(const Dataset data, load_all(source, schema));
-  auto out = split(data, source.split);
-  if (!out.ok()) return out.error().with_context(source.uri);
-  return out;
+  auto part = split(data, source.split);
+  if (!part.ok()) return part.error().with_context(source.uri);
+  if (!source.partition) return part;
+  const auto silos = partition(*part, source.partition->rule);
+  if (!silos.ok()) return silos.error().with_context(source.uri);
+  return part->subset((*silos)[source.partition->silo]);
 }
 
 }  // namespace fedmesh::models

@@ -55,6 +55,30 @@ TEST(StatisticsTest, AnyNoiseGivesUsableConstants) {
     }
 }
 
+// Little noise changes nothing, noise that drowns the sums leaves the constants of the bounds, and
+// more noise never means more trust.
+TEST(StatisticsTest, TrustsItsSumsAsFarAsTheirNoiseAllows) {
+  const std::vector<ColumnBounds> bounds = {{0, 2}};
+  const std::vector<std::int64_t> sums = {512'000, 307'200};  // 1,000 records at 2^-10
+  const ColumnStatistics exact = column_statistics(sums, bounds, 1000, 10).value()[0];
+  EXPECT_DOUBLE_EQ(exact.mean, 1.5);
+  EXPECT_DOUBLE_EQ(exact.scale, std::sqrt(0.3 - 0.25));
+  ColumnStatistics before = exact;
+  for (const std::int64_t epsilon :
+       {1'000'000'000'000LL, 1'000'000'000LL, 100'000'000LL, 10'000'000LL, 1'000LL}) {
+    const auto column = column_statistics(sums, bounds, 1000, 10, {2048, epsilon}).value()[0];
+    EXPECT_LE(column.mean, before.mean);
+    EXPECT_GE(column.scale, before.scale);
+    before = column;
+    if (epsilon == 1'000'000'000'000LL) {
+      EXPECT_NEAR(column.mean, exact.mean, 1e-4);
+      EXPECT_NEAR(column.scale, exact.scale, 1e-4);
+    }
+  }
+  EXPECT_NEAR(before.mean, 1, 1e-4);     // the middle
+  EXPECT_NEAR(before.scale, 0.5, 1e-4);  // a quarter of the distance
+}
+
 TEST(StatisticsTest, AConstantColumnGetsTheFloor) {  // t = 0.5 for ten records at 2^-10
   const auto column = column_statistics(std::vector<std::int64_t>{5120, 2560},
                                         std::vector<ColumnBounds>{{0, 2}}, 10, 10)
@@ -70,6 +94,7 @@ TEST(StatisticsTest, RefusesBadInput) {
   EXPECT_FALSE(column_statistics(std::vector<std::int64_t>{1}, fine, 1, 0).ok());
   EXPECT_FALSE(column_statistics(sums, fine, 0, 0).ok());
   EXPECT_FALSE(column_statistics(sums, fine, 1, 31).ok());
+  EXPECT_FALSE(column_statistics(sums, fine, 1, 0, {1, 0}).ok());
   for (const ColumnBounds bad : {ColumnBounds{1, 1}, ColumnBounds{1, 0}, ColumnBounds{0, kInfinity},
                                  ColumnBounds{std::nan(""), 1}, ColumnBounds{-1e308, 1e308}}) {
     const auto result = column_statistics(sums, std::vector<ColumnBounds>{bad}, 1, 0);

@@ -181,7 +181,7 @@ std::vector<std::filesystem::path> shipped_files() {
 
 TEST(ShippedJobFilesTest, AllAreValid) {
   const auto files = shipped_files();
-  EXPECT_GE(files.size(), 3u);
+  EXPECT_GE(files.size(), 6u);
   for (const auto& path : files) {
     auto file = parse_job_file(read_file(path), path.string());
     ASSERT_TRUE(file.ok()) << file.error().to_string();
@@ -191,12 +191,17 @@ TEST(ShippedJobFilesTest, AllAreValid) {
   }
 }
 
-TEST(ShippedJobFilesTest, ClinicsSpendItsBudgetExactly) {
-  const std::string path = "examples/quickstart/clinics.toml";
-  const JobSpec spec = parsed(read_file(path), path).spec;
-  EXPECT_EQ(spec.federation.rounds * spec.privacy.epsilon_per_round_nano +
-                spec.preprocessing.epsilon_nano,
-            spec.privacy.total.epsilon_nano);
+TEST(ShippedJobFilesTest, PrivateJobsSpendTheirBudgetExactlyAndHaveNoDelta) {
+  for (const std::string path :
+       {"examples/quickstart/clinics.toml", "examples/hospitals/heart_private.toml",
+        "examples/hospitals/heart_worker.toml"}) {
+    const JobSpec spec = parsed(read_file(path), path).spec;
+    EXPECT_EQ(spec.federation.rounds * spec.privacy.epsilon_per_round_nano +
+                  spec.preprocessing.epsilon_nano,
+              spec.privacy.total.epsilon_nano)
+        << path;
+    EXPECT_EQ(spec.privacy.total.delta_pico, 0) << path;
+  }
 }
 
 TEST(ShippedJobFilesTest, HeartHasThirteenInputsAndReadsEveryHospital) {

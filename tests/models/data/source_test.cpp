@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/random.h"
 #include "models/data/generators.h"
@@ -63,6 +65,21 @@ TEST(SourceTest, ReadsEveryForm) {
   EXPECT_EQ(must_parse("./digits:rows=1").kind, Kind::csv);
 }
 
+TEST(SourceTest, ReadsPartitions) {
+  using Rule = PartitionRule::Kind;
+  EXPECT_EQ(must_parse("a.csv").partition, std::nullopt);
+  EXPECT_EQ(must_parse("a.csv?partition=iid:8:3:7").partition,
+            (SiloChoice{{.kind = Rule::iid, .silos = 8, .seed = 7}, 3}));
+  EXPECT_EQ(must_parse("i,l#0-7999?partition=dirichlet:0.25:8:0:7").partition,
+            (SiloChoice{{.kind = Rule::dirichlet, .silos = 8, .seed = 7, .alpha = 0.25}, 0}));
+  EXPECT_EQ(must_parse("digits:rows=9?partition=shards:2:4:3:0").partition,
+            (SiloChoice{{.kind = Rule::shards, .silos = 4, .shards_per_silo = 2}, 3}));
+  const DataSource both = must_parse("a.csv#2-9?partition=iid:2:1:5&split=train:0.5:1");
+  EXPECT_EQ(both.range, (RowRange{2, 9}));
+  EXPECT_EQ(both.split, (Split{500'000, 1, Split::Which::train}));
+  EXPECT_EQ(both.partition->rule.silos, 2u);
+}
+
 TEST(SourceTest, ErrorsListWhatIsAllowed) {
   struct Case {
     std::string uri;
@@ -81,11 +98,28 @@ TEST(SourceTest, ErrorsListWhatIsAllowed) {
       {"digits:rows=10,part=8,parts=8", "part counts from 0"},
       {"digits:rows=4,part=0,parts=8", "shared out among parts"},
       {"digit:rows=4", "known are clinics, clinics-validation, digits"},
-      {"a.csv?spilt=train:0.5:1", "allowed is ?split="},
+      {"a.csv?spilt=train:0.5:1", "allowed are ?split="},
       {"a.csv?split=dev:0.5:1", "?split=test:0.66:SEED"},
       {"a.csv?split=train:1.5:1", "between 0 and 1"},
       {"a.csv?split=train:nan:1", "between 0 and 1"},
       {"a.csv?split=train:0.5:x", "whole seed"},
+      {"a.csv?", "unknown option ''; allowed are ?split="},
+      {"a.csv?split=train:0.5:1&", "unknown option ''"},
+      {"a.csv?split=train:0.5:1&split=test:0.5:1", "split is given twice"},
+      {"a.csv?partition=iid:2:0:1&partition=iid:2:1:1", "partition is given twice"},
+      {"a.csv?partition=", "write ?partition=iid:SILOS:SILO:SEED"},
+      {"a.csv?partition=iid:2:2:1", "a silo counts from 0"},
+      {"a.csv?partition=iid:0:0:1", "silos are 1 to 1000000"},
+      {"a.csv?partition=iid:99999999999:0:1", "silos are 1 to 1000000"},
+      {"a.csv?partition=iid:2:-1:1", "a silo counts from 0"},
+      {"a.csv?partition=iid:2:1:x", "write ?partition="},
+      {"a.csv?partition=iid:0.5:2:1:1", "write ?partition="},
+      {"a.csv?partition=dirichlet:2:1:1", "write ?partition="},
+      {"a.csv?partition=dirichlet:nan:2:1:1", "alpha 0.001 to 1000"},
+      {"a.csv?partition=dirichlet:0:2:1:1", "alpha 0.001 to 1000"},
+      {"a.csv?partition=dirichlet:1e9:2:1:1", "alpha 0.001 to 1000"},
+      {"a.csv?partition=shards:0:2:1:1", "shards:PER_SILO"},
+      {"a.csv?partition=shards:9999999999:2:1:1", "shards:PER_SILO"},
       {"a,b#7-3", "write #first-last"},
       {"a,b#", "write #first-last"},
       {"a,b,c", "images,labels"},
@@ -124,6 +158,28 @@ TEST(SourceTest, LoadsFilesWithRangeAndSplit) {
   EXPECT_THAT(beyond.error().detail, HasSubstr("it has rows 0-"));
 }
 
+TEST(SourceTest, ThePartsOfAPartitionAreTheSplitOfTheRange) {
+  const TemporaryFile file("partition_test.csv", clinics_csv(1, 0, 5));
+  const std::string base = file.path() + "#10-209?split=train:0.66:5";
+  const Dataset train = must_load(base, clinics_schema());
+  for (const std::string rule : {"iid", "dirichlet:0.5", "shards:2"}) {
+    std::multiset<std::vector<float>> expected, seen;
+    for (std::size_t i = 0; i < train.rows(); ++i)
+      expected.emplace(train.row(i).begin(), train.row(i).end());
+    for (const char* silo : {"0", "1", "2"}) {
+      const Dataset part =
+          must_load(base + "&partition=" + rule + ":3:" + silo + ":9", clinics_schema());
+      EXPECT_GT(part.rows(), 0u);
+      for (std::size_t i = 0; i < part.rows(); ++i)
+        seen.emplace(part.row(i).begin(), part.row(i).end());
+    }
+    EXPECT_EQ(seen, expected) << rule;
+  }
+  const auto few = load(must_parse(file.path() + "#0-1?partition=iid:3:0:1"), clinics_schema());
+  ASSERT_FALSE(few.ok());
+  EXPECT_THAT(few.error().detail, HasSubstr("2 rows cannot fill 3 silos"));
+}
+
 TEST(SourceTest, SaysWhyDataDoesNotFitTheSchema) {
   const auto reason = [](std::string_view uri, const Schema& schema) {
     const auto data = load(must_parse(uri), schema);
@@ -155,14 +211,18 @@ TEST(SplitTest, KeepsEveryRowOnceAndRowsInPlaceWhenOthersAreAppended) {
 }
 
 TEST(SourceTest, RandomTextNeverCrashesTheParser) {
-  static constexpr std::string_view kAlphabet = "clinsdgt-vao:=,#?0123456789./\x00\xff";
+  static constexpr std::string_view kAlphabet = "clinsdgt-vaohr:=,#?&0123456789./\x00\xff";
+  static constexpr std::array<std::string_view, 4> kStarts{
+      "clinics:silo=", "a?split=train:", "a?partition=iid:", "a?partition=dirichlet:0.5:2:"};
   SeededRandom random(3);
   for (int trial = 0; trial < 20000; ++trial) {
-    std::string uri = trial % 3 == 0 ? "clinics:silo=" : trial % 3 == 1 ? "a?split=train:" : "";
+    std::string uri(trial % 5 == 4 ? "" : kStarts[static_cast<std::size_t>(trial % 5)]);
     for (std::uint64_t i = random.below(20); i > 0; --i)
       uri += kAlphabet[random.below(kAlphabet.size())];
     const auto source = DataSource::parse(uri);
-    if (!source.ok() || source->kind != Kind::clinics) continue;
+    if (!source.ok()) continue;
+    if (source->partition) ASSERT_LT(source->partition->silo, source->partition->rule.silos);
+    if (source->kind != Kind::clinics) continue;
     ASSERT_LT(source->parameters.at("silo"), source->parameters.at("silos"));
   }
 }

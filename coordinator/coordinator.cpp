@@ -97,8 +97,8 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::Hello& hel
   }
   known.subscribed = hello.subscribe;
   if (hello.head) check_head(*hello.head);
-  send(peer, protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height(),
-                               bulk_port_});
+  send(peer,
+       protocol::Welcome{ledger::encode_genesis(chain_->genesis()), chain_->height(), bulk_port_});
   if (!hello.subscribe || chain_->head_header() == nullptr) return;
   for (auto& update : state_updates(*chain_, publisher_.all(chain_->state())))
     send(peer, std::move(update));
@@ -113,8 +113,9 @@ void Coordinator::check_head(const protocol::ProvenHead& head) {
     return;  // proves nothing
   const auto halt = [&](const std::string& what) {
     effects_.push_back(Halt{corruption(
-        what + ". Find the newest copy of the ledger (or the other coordinator that runs with this "
-               "key) and go on with that one; this one must not make blocks")});
+        what +
+        ". Find the newest copy of the ledger (or the other coordinator that runs with this "
+        "key) and go on with that one; this one must not make blocks")});
   };
   if (header.height > chain_->height())
     return halt("a node has a certificate of block " + std::to_string(header.height.value) +
@@ -326,8 +327,8 @@ std::set<std::string> Coordinator::phases() const {
       out.insert(protocol::to_string(job.phase));
       continue;
     }
-    const auto round = rounds::require<protocol::RoundState>(chain_->state(),
-                                                             protocol::round_key(id, job.next));
+    const auto round =
+        rounds::require<protocol::RoundState>(chain_->state(), protocol::round_key(id, job.next));
     out.insert(protocol::to_string(round.phase));
   }
   return out;

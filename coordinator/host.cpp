@@ -225,19 +225,17 @@ Result<void> run(const HostConfig& config) {
   FM_TRY_VOID(transport.listen(config.listen));
   FM_TRY(const std::string bulk_bound, bulk->listen(bulk_endpoint(config)));
   const std::string name = genesis.network_name;
-  FM_TRY(const auto coordinator, Coordinator::create(std::move(genesis), key.clone(),
-                                                     {store, *blobs, items, random}));
+  FM_TRY(const auto coordinator,
+         Coordinator::create(std::move(genesis), key.clone(), {store, *blobs, items, random}));
   store.watch(*coordinator);
   coordinator->set_bulk_port(port_of(bulk_bound));
-  ComputeThread compute(*blobs, [&](rounds::ComputeDone done) {
-    inbox.push(ComputeDone{std::move(done)});
-  });
+  ComputeThread compute(
+      *blobs, [&](rounds::ComputeDone done) { inbox.push(ComputeDone{std::move(done)}); });
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
-  std::printf(
-      "fedmesh-coordinator: network %s, chain %s, node %s, listening on %s, blobs on %s\n",
-      name.c_str(), coordinator->chain().id().hex().c_str(), key.node_id().short_hex().c_str(),
-      endpoint.c_str(), bulk_bound.c_str());
+  std::printf("fedmesh-coordinator: network %s, chain %s, node %s, listening on %s, blobs on %s\n",
+              name.c_str(), coordinator->chain().id().hex().c_str(),
+              key.node_id().short_hex().c_str(), endpoint.c_str(), bulk_bound.c_str());
   if (const Height at = store.head(); at.value > 0)
     std::printf("resuming at height %llu, %s\n", static_cast<unsigned long long>(at.value),
                 coordinator->chain().head_hash().hex().c_str());

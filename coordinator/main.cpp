@@ -52,9 +52,11 @@ int main(int argc, char** argv) {
     return fedmesh::kExitDone;
   }
   const auto& options = invocation->options;
-  fedmesh::coordinator::HostConfig config{
-      options.text("home"), options.text("listen"), options.text("bulk-listen"),
-      options.text("endpoint-file"), {}};
+  fedmesh::coordinator::HostConfig config{options.text("home"),
+                                          options.text("listen"),
+                                          options.text("bulk-listen"),
+                                          options.text("endpoint-file"),
+                                          {}};
   if (options.is_set("confirm-restored"))
     config.confirm_restored =
         fedmesh::Height{static_cast<std::uint64_t>(options.integer("confirm-restored"))};

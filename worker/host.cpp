@@ -139,8 +139,8 @@ Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transp
         report.connected();
         // Asks for whatever network there is: to name the pinned one would be answered with a
         // hang-up by a coordinator of another, and its owner would not learn why.
-        const protocol::Hello hello{
-            ChainId{}, std::string("fedmesh-worker ") + version(), false, std::nullopt};
+        const protocol::Hello hello{ChainId{}, std::string("fedmesh-worker ") + version(), false,
+                                    std::nullopt};
         (void)transport.send(up->peer.id, protocol::encode_message(hello)).ok();
       }
       const auto* received = std::get_if<net::Received>(&event);
@@ -280,8 +280,7 @@ class Host {
 
   // The bulk plane is on the host that was joined, unless that told us of none.
   void dial_bulk(const DialBulk& to) {
-    const std::string endpoint =
-        join_.substr(0, join_.rfind(':') + 1) + std::to_string(to.port);
+    const std::string endpoint = join_.substr(0, join_.rfind(':') + 1) + std::to_string(to.port);
     if (bulk_endpoint_ == endpoint) return;
     if (!bulk_endpoint_.empty()) bulk_.forget(bulk_endpoint_);
     bulk_endpoint_ = endpoint;

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "base/ids.h"
-#include "coordinator/protocol/state.h"
 #include "coordinator/protocol/sealing.h"
+#include "coordinator/protocol/state.h"
 
 namespace fedmesh::worker {
 
@@ -20,7 +20,7 @@ struct StoredOpening {
   protocol::Slot slot;
   Digest commitment;
   Digest ciphertext_root;
-  std::uint64_t length = 0;                // of the ciphertext
+  std::uint64_t length = 0;  // of the ciphertext
   std::array<std::uint8_t, 32> content_key{};
   FM_FIELDS(job, slot, commitment, ciphertext_root, length, content_key)
 };

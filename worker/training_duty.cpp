@@ -263,8 +263,8 @@ void Worker::commit(JobView& job, Bytes values, std::uint64_t examples) {
       protocol::update_digest(duty.ciphertext_root, duty.length, duty.content_key),
       header.trace_root, header.salt);
   effects_.push_back(StoreBlob{duty.ciphertext_root, std::move(sealed)});
-  StoredOpening stored{job.id,      job.round->slot, duty.commitment, duty.ciphertext_root,
-                       duty.length, {}};
+  StoredOpening stored{job.id, job.round->slot, duty.commitment, duty.ciphertext_root, duty.length,
+                       {}};
   std::copy_n(duty.content_key.view().begin(), 32, stored.content_key.begin());
   persist(opening_item(job.id, job.round->slot), codec::encode(stored));
   crypto::wipe(stored.content_key);
@@ -306,8 +306,8 @@ Result<protocol::Reveal> Worker::sealed_reveal(const JobView& job) const {
   const protocol::SealContext context{chain_, job.id, job.round->slot, id_};
   for (const auto& member : job.round->members) {
     if (!member.round_key) return corruption("a member of the committee has no round key");
-    FM_TRY(auto key, protocol::seal_key(duty.content_key, context, member.member,
-                                        *member.round_key, duty.ciphertext_root));
+    FM_TRY(auto key, protocol::seal_key(duty.content_key, context, member.member, *member.round_key,
+                                        duty.ciphertext_root));
     record.keys.push_back(std::move(key));
   }
   return record;

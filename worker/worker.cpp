@@ -194,8 +194,8 @@ void Worker::reconcile() {
   flush();
 }
 
-// Constants and evaluation sets serve all rounds of a job, models and sealed updates the round under
-// way.
+// Constants and evaluation sets serve all rounds of a job, models and sealed updates the round
+// under way.
 void Worker::keep_blobs() {
   std::set<Digest> wanted;
   for (const auto& [id, job] : jobs_) {
@@ -227,7 +227,8 @@ std::set<std::string> Worker::phases() const {
   for (const auto& [id, job] : jobs_) {
     if (!job.state) continue;
     const bool open = job.round && !protocol::is_over(job.round->phase);
-    out.insert(open ? protocol::to_string(job.round->phase) : protocol::to_string(job.state->phase));
+    out.insert(open ? protocol::to_string(job.round->phase)
+                    : protocol::to_string(job.state->phase));
   }
   return out;
 }

@@ -176,8 +176,8 @@ class Worker {
   std::optional<NodeId> peer_;  // the coordinator, while linked
   bool welcomed_ = false;       // on this link
   Instant linked_at_;
-  std::optional<Instant> blobs_at_;         // when failed fetches are tried again
-  std::optional<std::set<Digest>> kept_;    // what the host was told to keep
+  std::optional<Instant> blobs_at_;               // when failed fetches are tried again
+  std::optional<std::set<Digest>> kept_;          // what the host was told to keep
   std::map<std::string, Digest> restored_roots_;  // sealed updates of restored openings
   std::map<JobId, JobView> jobs_;
   bool jobs_full_noted_ = false;

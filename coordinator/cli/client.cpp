@@ -191,18 +191,17 @@ Result<BulkClient*> Client::bulk() {
 }
 
 Result<Bytes> Client::fetch_blob(const Digest& root) {
-  FM_TRY(BulkClient* plane, bulk());
+  FM_TRY(BulkClient * plane, bulk());
   return plane->fetch(root, protocol::kMaxBlobBytes, config_.timeout);
 }
 
 Result<void> Client::store_blob(ByteView blob) {
-  FM_TRY(BulkClient* plane, bulk());
+  FM_TRY(BulkClient * plane, bulk());
   FM_TRY(const Digest root, plane->offer(blob));
-  FM_TRY(const auto answer,
-         ask<protocol::BlobOfferAnswer>(
-             protocol::BlobOffer{root, blob.size()},
-             [&](const protocol::BlobOfferAnswer& a) { return a.root == root; }, "a blob upload",
-             kUploadPatience));
+  FM_TRY(const auto answer, ask<protocol::BlobOfferAnswer>(
+                                protocol::BlobOffer{root, blob.size()},
+                                [&](const protocol::BlobOfferAnswer& a) { return a.root == root; },
+                                "a blob upload", kUploadPatience));
   if (!answer.stored) return invalid_argument("the blob was refused: " + answer.error);
   return {};
 }

@@ -124,10 +124,9 @@ struct StatusAnswer {
   FM_FIELDS(id, software, peers)
 };
 
-using Message =
-    std::variant<Hello, Welcome, SubmitRecord, RecordResult, StateUpdate, BlobOffer,
-                 BlobOfferAnswer, StateQuery, StateAnswer, BlockQuery, BlockAnswer, StatusQuery,
-                 StatusAnswer>;
+using Message = std::variant<Hello, Welcome, SubmitRecord, RecordResult, StateUpdate, BlobOffer,
+                             BlobOfferAnswer, StateQuery, StateAnswer, BlockQuery, BlockAnswer,
+                             StatusQuery, StatusAnswer>;
 
 Bytes encode_message(const Message& message);
 Result<Message> decode_message(

@@ -146,7 +146,7 @@ struct ScoreReveal {
 // anybody admitted -> ledger: two commit records that one worker signed for one slot. Whoever did
 // that is banned until an operator admits it anew.
 struct Evidence {
-  Bytes first;   // the encoded records, in the order of their bytes
+  Bytes first;  // the encoded records, in the order of their bytes
   Bytes second;
   FM_FIELDS(first, second)
 };

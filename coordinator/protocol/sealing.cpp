@@ -154,7 +154,8 @@ Result<void> SealedUpdate::decrypt(std::uint64_t index) {
   FM_TRY_VOID(source_->read(at, ciphertext_));
   const std::uint64_t plain = source_->size() - chunks_ * crypto::kAeadTagBytes;
   crypto::wipe(plain_);
-  FM_TRY(plain_, aead_decrypt(kCipher, key_, index, associated(plain, chunks_, index), ciphertext_));
+  FM_TRY(plain_,
+         aead_decrypt(kCipher, key_, index, associated(plain, chunks_, index), ciphertext_));
   return {};
 }
 

@@ -162,12 +162,11 @@ void Aggregator::collect(Instant now, const ledger::Chain& chain, const RoundSta
       at = duty.updates.emplace(slot.worker, Update{}).first;
       at->second.reveal = std::move(*reveal);
       if (!blobs_.holds(at->second.reveal.ciphertext_root))
-        effects_.push_back(FetchUpdate{at->second.reveal.ciphertext_root, at->second.reveal.length,
-                                       slot.worker});
+        effects_.push_back(
+            FetchUpdate{at->second.reveal.ciphertext_root, at->second.reveal.length, slot.worker});
     }
     Update& update = at->second;
-    if (update.stage != Update::Stage::fetching ||
-        !blobs_.holds(update.reveal.ciphertext_root))
+    if (update.stage != Update::Stage::fetching || !blobs_.holds(update.reveal.ciphertext_root))
       continue;
     update.stage = Update::Stage::checking;
     effects_.push_back(Compute{
@@ -201,8 +200,7 @@ void Aggregator::avail(Instant now, const RoundState& round, Duty& duty) {
 }
 
 void Aggregator::aggregate(Instant now, const RoundState& round, Duty& duty) {
-  if (duty.aggregating || duty.answered == round.phase || member_of(round, self_)->attested)
-    return;
+  if (duty.aggregating || duty.answered == round.phase || member_of(round, self_)->attested) return;
   std::vector<OpenedUpdate> updates;
   for (const auto& slot : round.cohort) {
     if (!slot.in_set) continue;
@@ -210,9 +208,9 @@ void Aggregator::aggregate(Instant now, const RoundState& round, Duty& duty) {
     if (at == duty.updates.end() || !at->second.opened) {
       if (at != duty.updates.end() && at->second.stage == Update::Stage::refused) {
         duty.answered = round.phase;
-        note(now, "aggregate.failed", round,
-             "an update of the frozen set cannot be opened here: worker " +
-                 slot.worker.short_hex());
+        note(
+            now, "aggregate.failed", round,
+            "an update of the frozen set cannot be opened here: worker " + slot.worker.short_hex());
       }
       return;  // on its way
     }
@@ -254,9 +252,9 @@ AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, Comp
   if (auto* checked = std::get_if<Checked>(&result)) {
     const auto duty = duties_.find(checked->job);
     const bool wanted = duty != duties_.end() && duty->second.slot == checked->slot;
-    const auto at = wanted ? duty->second.updates.find(checked->worker) : std::map<NodeId, Update>::iterator();
-    if (wanted && at != duty->second.updates.end() &&
-        at->second.stage == Update::Stage::checking) {
+    const auto at =
+        wanted ? duty->second.updates.find(checked->worker) : std::map<NodeId, Update>::iterator();
+    if (wanted && at != duty->second.updates.end() && at->second.stage == Update::Stage::checking) {
       Update& update = at->second;
       if (checked->update.ok()) {
         update.opened = std::move(checked->update).value();
@@ -266,8 +264,8 @@ AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, Comp
         const bool damaged = !blobs_.holds(update.reveal.ciphertext_root);
         update.stage = damaged ? Update::Stage::fetching : Update::Stage::refused;
         if (damaged)
-          effects_.push_back(FetchUpdate{update.reveal.ciphertext_root, update.reveal.length,
-                                         checked->worker});
+          effects_.push_back(
+              FetchUpdate{update.reveal.ciphertext_root, update.reveal.length, checked->worker});
         note(now, damaged ? "update.damaged" : "update.refused", duty->second.view->round,
              checked->worker.short_hex() + ": " + checked->update.error().to_string());
       }
@@ -275,8 +273,7 @@ AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, Comp
   } else {
     auto& aggregated = std::get<Aggregated>(result);
     const auto duty = duties_.find(aggregated.job);
-    if (duty != duties_.end() && duty->second.slot == aggregated.slot &&
-        duty->second.aggregating) {
+    if (duty != duties_.end() && duty->second.slot == aggregated.slot && duty->second.aggregating) {
       duty->second.answered = RoundPhase::aggregating;
       if (aggregated.attest.ok()) {
         effects_.push_back(submit(RecordKind::attest, aggregated.job, *aggregated.attest));

@@ -56,8 +56,8 @@ struct EraseItem {
 struct Note {
   LogEvent event;
 };
-using AggregatorEffect = std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, PersistItem,
-                                      EraseItem, Note>;
+using AggregatorEffect =
+    std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, PersistItem, EraseItem, Note>;
 using AggregatorEffects = std::vector<AggregatorEffect>;
 
 class Aggregator {
@@ -90,10 +90,10 @@ class Aggregator {
     protocol::Slot slot;
     std::optional<crypto::X25519Secret> key;
     std::map<NodeId, Update> updates;
-    std::shared_ptr<const RoundView> view;             // once the set of members is final
-    std::optional<protocol::RoundPhase> answered;      // the last phase that was answered
-    bool aggregating = false;                          // the task is out
-    bool over = false;                                 // erased
+    std::shared_ptr<const RoundView> view;         // once the set of members is final
+    std::optional<protocol::RoundPhase> answered;  // the last phase that was answered
+    bool aggregating = false;                      // the task is out
+    bool over = false;                             // erased
   };
 
   void serve(Instant now, const ledger::Chain& chain, const JobId& job);

@@ -43,8 +43,7 @@ Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& bl
   FM_TRY(auto model_writer, blobs.create());
   BlobSink base(std::move(base_writer)), model(std::move(model_writer));
   const auto open = [&](const Digest& root) { return open_blob(blobs, root); };
-  FM_TRY(const auto result,
-         compute_aggregate(chain, spec, round, task.updates, open, base, model));
+  FM_TRY(const auto result, compute_aggregate(chain, spec, round, task.updates, open, base, model));
   protocol::Attest attest;
   attest.slot = round.slot;
   attest.model_sha256 = result.model_sha256;

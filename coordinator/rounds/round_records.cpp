@@ -106,8 +106,8 @@ Result<void> apply_reveal(const ledger::Record& record, ledger::State& state) {
          place_of(round.cohort, &protocol::CohortSlot::worker, record.author_id(), "cohort"));
   if (!slot->commitment) return stale("a reveal needs a final commitment");
   if (slot->reveal) return twice("reveal");
-  FM_TRY_VOID(check_sealing(reveal, require<protocol::JobSpec>(state, protocol::spec_key(record.job)),
-                            round));
+  FM_TRY_VOID(check_sealing(
+      reveal, require<protocol::JobSpec>(state, protocol::spec_key(record.job)), round));
   slot->reveal = ledger::record_hash(record);
   save(state, round);
   return {};

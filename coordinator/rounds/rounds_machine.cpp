@@ -27,8 +27,8 @@ Result<void> apply_admit(const Record& record, ledger::State& state) {
   if (admit.name.size() > ledger::kMaxNameBytes || !printable)
     return invalid_argument("a node's name has at most 64 printable ASCII characters");
   const NodeId id = crypto::node_id_of(admit.key.view());
-  auto node =
-      node_state(state, id).value_or(protocol::NodeState{admit.key, 0, "", kConductAdmitted, 0, false});
+  auto node = node_state(state, id).value_or(
+      protocol::NodeState{admit.key, 0, "", kConductAdmitted, 0, false});
   node.roles = admit.roles;
   node.name = admit.name;
   node.banned = false;

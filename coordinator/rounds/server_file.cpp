@@ -78,44 +78,47 @@ class Writer {
   }
 
   Result<void> write_iterate(ByteSink& out) {
-    return write(out, plain_entries(), [&](const TensorEntry& entry, std::uint64_t at,
-                                           std::size_t count) -> Result<Bytes> {
-      FM_TRY(const auto next, iterate(named(entry.name), at, count));
-      return to_bytes(bytes_of(next));
-    });
+    return write(
+        out, plain_entries(),
+        [&](const TensorEntry& entry, std::uint64_t at, std::size_t count) -> Result<Bytes> {
+          FM_TRY(const auto next, iterate(named(entry.name), at, count));
+          return to_bytes(bytes_of(next));
+        });
   }
 
   Result<void> write_mean(ByteSink& out) {
-    return write(out, plain_entries(), [&](const TensorEntry& entry, std::uint64_t at,
-                                           std::size_t count) -> Result<Bytes> {
-      FM_TRY(const auto sums, running(named(entry.name), at, count));
-      return to_bytes(bytes_of(aggregation::average(sums, static_cast<std::uint64_t>(count_))));
-    });
+    return write(
+        out, plain_entries(),
+        [&](const TensorEntry& entry, std::uint64_t at, std::size_t count) -> Result<Bytes> {
+          FM_TRY(const auto sums, running(named(entry.name), at, count));
+          return to_bytes(bytes_of(aggregation::average(sums, static_cast<std::uint64_t>(count_))));
+        });
   }
 
   Result<void> write_base(ByteSink& out) {
     auto entries = plain_entries();
     for (const auto& parameter : parameters_)
-      entries.push_back({kAveragePrefix + parameter.shape.name, DType::f64, parameter.shape.shape, 0,
-                         parameter.elements * 8});
+      entries.push_back({kAveragePrefix + parameter.shape.name, DType::f64, parameter.shape.shape,
+                         0, parameter.elements * 8});
     entries.push_back({kAverageCount, DType::i64, {1}, 0, 8});
     std::sort(entries.begin(), entries.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
     const std::string prefix = kAveragePrefix;
-    return write(out, entries, [&](const TensorEntry& entry, std::uint64_t at,
-                                   std::size_t count) -> Result<Bytes> {
-      if (entry.name == kAverageCount) {
-        Bytes raw(8);
-        store_le64(raw, static_cast<std::uint64_t>(count_));
-        return raw;
-      }
-      if (entry.name.starts_with(prefix)) {
-        FM_TRY(const auto sums, running(named(entry.name.substr(prefix.size())), at, count));
-        return to_bytes(bytes_of(sums));
-      }
-      FM_TRY(const auto next, iterate(named(entry.name), at, count));
-      return to_bytes(bytes_of(next));
-    });
+    return write(
+        out, entries,
+        [&](const TensorEntry& entry, std::uint64_t at, std::size_t count) -> Result<Bytes> {
+          if (entry.name == kAverageCount) {
+            Bytes raw(8);
+            store_le64(raw, static_cast<std::uint64_t>(count_));
+            return raw;
+          }
+          if (entry.name.starts_with(prefix)) {
+            FM_TRY(const auto sums, running(named(entry.name.substr(prefix.size())), at, count));
+            return to_bytes(bytes_of(sums));
+          }
+          FM_TRY(const auto next, iterate(named(entry.name), at, count));
+          return to_bytes(bytes_of(next));
+        });
   }
 
  private:
@@ -138,8 +141,8 @@ class Writer {
   std::vector<TensorEntry> plain_entries() const {
     std::vector<TensorEntry> entries;
     for (const auto& parameter : parameters_)
-      entries.push_back({parameter.shape.name, DType::f32, parameter.shape.shape, 0,
-                         parameter.elements * 4});
+      entries.push_back(
+          {parameter.shape.name, DType::f32, parameter.shape.shape, 0, parameter.elements * 4});
     return entries;
   }
 
@@ -151,9 +154,8 @@ class Writer {
 
   Result<std::vector<float>> iterate(const Parameter& of, std::uint64_t at, std::size_t count) {
     FM_TRY(const auto base, read_values<float>(from_, *of.values, at, count));
-    return aggregation::apply_mean(base, step_.sum.subspan(of.first + at, count),
-                                   step_.denominator, spec_.privacy.fraction_bits,
-                                   step_.step_nano);
+    return aggregation::apply_mean(base, step_.sum.subspan(of.first + at, count), step_.denominator,
+                                   spec_.privacy.fraction_bits, step_.step_nano);
   }
 
   Result<std::vector<double>> running(const Parameter& of, std::uint64_t at, std::size_t count) {

@@ -101,7 +101,7 @@ TEST(FederationTest, TheOwnerStopsAJob) {
   // Openings are erased everywhere once their round is over.
   federation.world().run_until([] { return false; }, std::chrono::minutes(2));
   for (std::size_t i = 0; i < federation.workers(); ++i)
-    for (const auto& [name, bytes] : federation.disk(i))
+    for (const auto& [name, bytes] : federation.items(i))
       EXPECT_THAT(name, testing::Not(HasSubstr("opening"))) << "of worker " << i;
 }
 
@@ -196,7 +196,7 @@ TEST(FederationTest, AJobThatEndsWhileAWorkerIsCutLeavesNoOpeningBehind) {
   federation.world().cut(worker);
   ASSERT_TRUE(federation.run(id));
   const auto holds_opening = [&] {
-    const auto& disk = federation.disk(0);
+    const auto disk = federation.items(0);
     return std::any_of(disk.begin(), disk.end(),
                        [](const auto& item) { return item.first.starts_with("opening"); });
   };

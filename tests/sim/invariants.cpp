@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/crypto/blob_hash.h"
@@ -22,12 +23,15 @@ std::string text_of(const JobId& job, const protocol::Slot& slot) {
          std::to_string(slot.attempt.value);
 }
 
-std::vector<std::int64_t> sum_of(const std::vector<protocol::Update>& updates) {
-  std::vector<std::int64_t> sum(updates.front().values.size() / 4);
-  for (const auto& update : updates)
-    for (std::size_t i = 0; i < sum.size(); ++i)
-      sum[i] += static_cast<std::int32_t>(load_le32(ByteView(update.values).subspan(4 * i, 4)));
+std::vector<std::int64_t> sum_of(const std::vector<const SealedPlain*>& updates) {
+  std::vector<std::int64_t> sum(updates.front()->values.size());
+  for (const auto* update : updates)
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += update->values[i];
   return sum;
+}
+
+bool holds(ByteView bytes, ByteView needle) {
+  return ::memmem(bytes.data(), bytes.size(), needle.data(), needle.size()) != nullptr;
 }
 
 }  // namespace
@@ -57,47 +61,66 @@ void Invariants::fail(const std::string& what) {
     violations_.push_back(what);
 }
 
-void Invariants::message(const NodeId& from, const NodeId& to, ByteView bytes,
+void Invariants::message(const NodeId& from, ByteView bytes, Channel channel,
                          const ledger::State& state) {
+  look_for_secrets(from, bytes);
+  if (channel != Channel::control) return;
   const auto message = protocol::decode_message(bytes);
   if (!message.ok()) return;  // what hostile nodes send
   if (const auto* submit = std::get_if<protocol::SubmitRecord>(&*message))
-    take_record(submit->record);
-  if (const auto* frame = std::get_if<protocol::OpeningFrame>(&*message))
-    take_frame(from, to, *frame, state);
+    take_record(submit->record, state);
 }
 
-void Invariants::take_record(ByteView bytes) {
+void Invariants::look_for_secrets(const NodeId& from, ByteView bytes) {
+  if (!sealed_) return;
+  for (const auto& plain : sealed_()) {
+    const std::string place = from.short_hex() + " in " + text_of(plain.job, plain.slot);
+    const ByteView values(reinterpret_cast<const std::uint8_t*>(plain.values.data()),
+                          plain.values.size() * 4);
+    if (holds(bytes, plain.content_key)) fail("a content key in clear: " + place);
+    if (holds(bytes, plain.header.salt)) fail("a salt in clear: " + place);
+    if (holds(bytes, plain.header.seed_share)) fail("a seed share in clear: " + place);
+    if (holds(bytes, values)) fail("values in clear: " + place);
+  }
+}
+
+void Invariants::take_record(ByteView bytes, const ledger::State& state) {
   const auto record = ledger::decode_record(bytes);
-  if (!record.ok() || record->kind != ledger::RecordKind::commit) return;
-  const auto commit = protocol::decode_payload<protocol::Commit>(record->payload);
+  if (!record.ok()) return;
+  if (record->kind == ledger::RecordKind::commit) take_commit(*record);
+  if (record->kind == ledger::RecordKind::reveal) take_reveal(*record, state);
+}
+
+void Invariants::take_commit(const ledger::Record& record) {
+  const auto commit = protocol::decode_payload<protocol::Commit>(record.payload);
   if (!commit.ok()) return;
-  auto& sent = sent_commitments_[{record->job, commit->slot}];
-  const NodeId author = record->author_id();
+  auto& sent = sent_commitments_[{record.job, commit->slot}];
+  const NodeId author = record.author_id();
   for (const auto& [node, commitment] : sent) {
     if (node == author && commitment != commit->commitment)
-      fail("two commitments: " + author.short_hex() + " in " + text_of(record->job, commit->slot));
+      fail("two commitments: " + author.short_hex() + " in " + text_of(record.job, commit->slot));
     if (node != author && commitment == commit->commitment)
-      fail("copied commitment: " + text_of(record->job, commit->slot));
+      fail("copied commitment: " + text_of(record.job, commit->slot));
   }
   sent.emplace(author, commit->commitment);
 }
 
-void Invariants::take_frame(const NodeId& from, const NodeId& to,
-                            const protocol::OpeningFrame& frame, const ledger::State& state) {
-  const std::string place = from.short_hex() + " in " + text_of(frame.job, frame.slot);
-  const Bytes* raw = state.get(protocol::round_key(frame.job, frame.slot));
-  if (raw == nullptr) return fail("opening without a round: " + place);
+void Invariants::take_reveal(const ledger::Record& record, const ledger::State& state) {
+  const auto reveal = protocol::decode_payload<protocol::Reveal>(record.payload);
+  if (!reveal.ok()) return;
+  const NodeId author = record.author_id();
+  const std::string place = author.short_hex() + " in " + text_of(record.job, reveal->slot);
+  const Bytes* raw = state.get(protocol::round_key(record.job, reveal->slot));
+  if (raw == nullptr) return fail("a reveal without a round: " + place);
   const auto round = protocol::decode_state<RoundState>(*raw);
   const bool committed =
       std::any_of(round->cohort.begin(), round->cohort.end(),
-                  [&](const auto& slot) { return slot.worker == from && slot.commitment; });
-  if (!committed) fail("opening before its commitment is final: " + place);
-  if (std::none_of(round->members.begin(), round->members.end(),
-                   [&](const auto& member) { return member.member == to; }))
-    fail("opening sent outside the committee: " + place);
-  Bytes& opening = openings_[{frame.job, frame.slot}][from];
-  if (frame.offset == opening.size()) append(opening, frame.bytes);
+                  [&](const auto& slot) { return slot.worker == author && slot.commitment; });
+  if (!committed) fail("a reveal before its commitment is final: " + place);
+  for (const auto& key : reveal->keys)
+    if (std::none_of(round->members.begin(), round->members.end(),
+                     [&](const auto& member) { return member.member == key.member; }))
+      fail("a key sealed outside the committee: " + place);
 }
 
 void Invariants::observe(Height height, const ledger::State& state) {
@@ -171,17 +194,17 @@ void Invariants::check_round(const RoundState& round, const JobSpec& spec) {
   if (round.kind == protocol::RoundKind::training) check_aggregate(round, spec);
 }
 
-std::optional<std::vector<protocol::Update>> Invariants::updates_of(const RoundState& round) {
-  std::vector<protocol::Update> out;
-  const codec::Limits limits{.bytes = 64u << 20, .elements = 16, .blob = 64u << 20, .depth = 4};
+std::optional<std::vector<const SealedPlain*>> Invariants::updates_of(const RoundState& round) {
+  std::vector<const SealedPlain*> out;
   for (const auto& slot : round.cohort) {
     if (!slot.in_set) continue;
-    const auto opening =
-        codec::decode<protocol::Opening>(openings_[{round.job, round.slot}][slot.worker], limits);
-    if (!opening.ok()) return std::nullopt;
-    auto update = codec::decode<protocol::Update>(opening->update, limits);
-    if (!update.ok()) return std::nullopt;
-    out.push_back(std::move(update).value());
+    const SealedPlain* found = nullptr;
+    if (sealed_)
+      for (const auto& plain : sealed_())
+        if (plain.job == round.job && plain.slot == round.slot && plain.worker == slot.worker)
+          found = &plain;
+    if (found == nullptr) return std::nullopt;
+    out.push_back(found);
   }
   return out;
 }
@@ -193,9 +216,9 @@ void Invariants::check_aggregate(const RoundState& round, const JobSpec& spec) {
   std::vector<std::int64_t> sum = sum_of(*updates);
   std::uint64_t records = 0;
   std::vector<std::array<std::uint8_t, 32>> shares;
-  for (const auto& update : *updates) {
-    records += update.examples;
-    shares.push_back(update.seed_share);
+  for (const auto* update : *updates) {
+    records += update->header.examples;
+    shares.push_back(update->header.seed_share);
   }
   if (spec.is_private()) {
     const auto noise = privacy::DiscreteLaplace::create(
@@ -228,11 +251,15 @@ void Invariants::check_aggregate(const RoundState& round, const JobSpec& spec) {
 
 void watch(Federation& federation, Invariants& invariants, Tap more,
            std::function<void()> after_event) {
-  federation.world().set_tap([&federation, &invariants, more = std::move(more)](
-                                 const NodeId& from, const NodeId& to, const Bytes& message) {
-    if (federation.running()) invariants.message(from, to, message, federation.chain().state());
-    if (more) more(from, to, message);
-  });
+  invariants.know(
+      [&federation]() -> const std::vector<SealedPlain>& { return federation.sealed(); });
+  federation.world().set_tap(
+      [&federation, &invariants, more = std::move(more)](const NodeId& from, const NodeId& to,
+                                                         const Bytes& message, Channel channel) {
+        if (federation.running())
+          invariants.message(from, message, channel, federation.chain().state());
+        if (more) more(from, to, message, channel);
+      });
   federation.world().set_check(
       [&federation, &invariants, last = Digest{}, after = std::move(after_event)]() mutable {
         if (federation.running() && federation.chain().head_hash() != last) {

@@ -23,15 +23,20 @@ namespace fedmesh::sim {
 //    reservations never exceeds the total.
 // 3. A frozen reveal set never changes.
 // 4. A commitment never changes, is one per slot, and belongs to one worker.
-// 5. No opening travels before its commitment is final, and none to others than the committee.
+// 5. No key to an update travels before its commitment is final, and none but sealed: content keys,
+//    salts, seed shares and values cross no link in clear.
 // 6. An ended job stays ended.
 // 7. An aggregate is the plain mean of the frozen set's updates plus the noise that follows from S.
 class Invariants {
  public:
   explicit Invariants(const ChainId& chain) : chain_(chain) {}
 
+  using Sealed = std::function<const std::vector<SealedPlain>&()>;
+  // What workers have sealed so far, as only they know it.
+  void know(Sealed sealed) { sealed_ = std::move(sealed); }
+
   // A message as it is sent; `state` is the newest final one.
-  void message(const NodeId& from, const NodeId& to, ByteView bytes, const ledger::State& state);
+  void message(const NodeId& from, ByteView bytes, Channel channel, const ledger::State& state);
   void observe(Height height, const ledger::State& state);
 
   const std::vector<std::string>& violations() const { return violations_; }
@@ -58,22 +63,23 @@ class Invariants {
   };
 
   void fail(const std::string& what);
-  void take_record(ByteView bytes);
-  void take_frame(const NodeId& from, const NodeId& to, const protocol::OpeningFrame& frame,
-                  const ledger::State& state);
+  void take_record(ByteView bytes, const ledger::State& state);
+  void take_commit(const ledger::Record& record);
+  void take_reveal(const ledger::Record& record, const ledger::State& state);
+  void look_for_secrets(const NodeId& from, ByteView bytes);
   void check_job(const protocol::JobState& job, const protocol::JobSpec& spec,
                  const std::vector<protocol::RoundState>& rounds);
   void check_budget(Job& known, const protocol::JobState& job,
                     const std::vector<protocol::RoundState>& rounds);
   void check_round(const protocol::RoundState& round, const protocol::JobSpec& spec);
   void check_aggregate(const protocol::RoundState& round, const protocol::JobSpec& spec);
-  std::optional<std::vector<protocol::Update>> updates_of(const protocol::RoundState& round);
+  std::optional<std::vector<const SealedPlain*>> updates_of(const protocol::RoundState& round);
 
   ChainId chain_;
   Height height_;
   std::map<JobId, Job> jobs_;
   std::map<RoundKey, Round> rounds_;
-  std::map<RoundKey, std::map<NodeId, Bytes>> openings_;
+  Sealed sealed_;
   std::map<RoundKey, std::map<NodeId, Digest>> sent_commitments_;
   std::vector<std::string> violations_;
 };

@@ -95,31 +95,34 @@ TEST(PlantedBugTest, AWorkerThatCopiesACommitment) {
 }
 
 TEST(PlantedBugTest, AWorkerThatRevealsBeforeItsCommitmentIsFinal) {
-  struct Stored {
-    JobId job;
-    protocol::Slot slot;
-    Digest commitment;
-    Bytes opening;
-    FM_FIELDS(job, slot, commitment, opening)
-  };
   const auto early = [](Federation& federation, std::size_t worker, worker::Effects& effects) {
     if (worker != 0) return;
-    std::optional<Stored> stored;
-    for (const auto& effect : effects) {
-      const auto* persist = std::get_if<worker::Persist>(&effect);
-      if (persist == nullptr || !persist->name.starts_with("opening")) continue;
-      auto decoded = codec::decode<Stored>(persist->bytes);
-      ASSERT_TRUE(decoded.ok()) << decoded.error().to_string();
-      stored = std::move(*decoded);
-    }
-    if (!stored) return;
-    effects.insert(
-        effects.begin(),
-        worker::Send{federation.coordinator_id(),
-                     protocol::encode_message(protocol::OpeningFrame{
-                         stored->job, stored->slot, stored->opening.size(), 0, stored->opening})});
+    std::optional<ledger::Record> commit;
+    for (const auto& effect : effects)
+      if (auto record = record_in(effect, RecordKind::commit)) commit = std::move(record);
+    if (!commit) return;
+    protocol::Reveal reveal;
+    reveal.slot = protocol::decode_payload<protocol::Commit>(commit->payload)->slot;
+    effects.push_back(
+        resend(federation.coordinator_id(),
+               ledger::sign_record(federation.worker_key(worker), RecordKind::reveal, commit->chain,
+                                   commit->job, commit->author_seq + 1, codec::encode(reveal))));
   };
-  EXPECT_THAT(violations_with(early), Contains(HasSubstr("opening before its commitment")));
+  EXPECT_THAT(violations_with(early), Contains(HasSubstr("a reveal before its commitment")));
+}
+
+TEST(PlantedBugTest, AWorkerThatSendsItsContentKeyInClear) {
+  const auto careless = [](Federation& federation, std::size_t worker, worker::Effects& effects) {
+    if (worker != 0) return;
+    for (std::size_t i = 0; i < effects.size(); ++i) {
+      const auto* persist = std::get_if<worker::Persist>(&effects[i]);
+      if (persist == nullptr || !persist->name.starts_with("opening")) continue;
+      worker::Send leak{federation.coordinator_id(), persist->bytes};
+      effects.push_back(std::move(leak));
+      return;
+    }
+  };
+  EXPECT_THAT(violations_with(careless), Contains(HasSubstr("a content key in clear")));
 }
 
 // A coordinator whose state machine gives the charge of a frozen round back.
@@ -144,9 +147,10 @@ TEST(PlantedBugTest, AStateMachineThatForgetsToChargeEpsilon) {
 class DoctoredState : public testing::Test {
  protected:
   DoctoredState() : federation_(clinics(22)) {
-    federation_.world().set_tap([this](const NodeId& from, const NodeId& to, const Bytes& message) {
-      traffic_.push_back({from, to, message});
-    });
+    federation_.world().set_tap(
+        [this](const NodeId& from, const NodeId&, const Bytes& message, Channel channel) {
+          traffic_.push_back({from, message, channel});
+        });
     const auto job = plain_job(2);
     spec_ = job.spec;
     id_ = federation_.submit(job.spec, job.evaluation);
@@ -178,13 +182,15 @@ class DoctoredState : public testing::Test {
     put(protocol::round_key(round.job, round.slot), round);
   }
   void hear(Invariants& invariants) {
-    for (const auto& [from, to, message] : traffic_)
-      invariants.message(from, to, message, federation_.chain().state());
+    invariants.know([this]() -> const std::vector<SealedPlain>& { return federation_.sealed(); });
+    for (const auto& [from, message, channel] : traffic_)
+      invariants.message(from, message, channel, federation_.chain().state());
   }
 
   struct Heard {
-    NodeId from, to;
+    NodeId from;
     Bytes message;
+    Channel channel;
   };
   Federation federation_;
   std::vector<Heard> traffic_;
@@ -200,21 +206,15 @@ TEST_F(DoctoredState, AnAggregateWithAnUpdateDropped) {
   auto round = federation_.rounds(id_).front();
   std::vector<std::int64_t> sum;
   std::uint64_t records = 0;
-  std::set<NodeId> dropped{
-      std::find_if(round.cohort.rbegin(), round.cohort.rend(), [](const auto& slot) {
-        return slot.in_set;
-      })->worker};
-  for (const auto& [from, to, bytes] : traffic_) {
-    const auto message = protocol::decode_message(bytes);
-    const auto* frame = std::get_if<protocol::OpeningFrame>(&*message);
-    if (frame == nullptr || frame->slot != round.slot || dropped.contains(from)) continue;
-    const auto opening = codec::decode<protocol::Opening>(frame->bytes);
-    const auto update = codec::decode<protocol::Update>(opening->update);
-    sum.resize(update->values.size() / 4);
-    for (std::size_t i = 0; i < sum.size(); ++i)
-      sum[i] += static_cast<std::int32_t>(load_le32(ByteView(update->values).subspan(4 * i, 4)));
-    records += update->examples;
-    dropped.insert(from);  // counted once
+  const NodeId dropped =
+      std::find_if(round.cohort.rbegin(), round.cohort.rend(), [](const auto& s) {
+        return s.in_set;
+      })->worker;
+  for (const auto& plain : federation_.sealed()) {
+    if (plain.slot != round.slot || plain.worker == dropped) continue;
+    sum.resize(plain.values.size());
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += plain.values[i];
+    records += plain.header.examples;
   }
   const auto layout = spec_.architecture.layout();
   auto model =
@@ -276,7 +276,7 @@ TEST(PlantedBugTest, EpsilonThatFallsOrExceedsItsTotal) {
   for (const auto& [key, value] : world.chain().state().prefix("")) state.put(key, value);
   auto job = world.job_state();
   auto round = world.round_state(1);
-  round.aggregate.reset();  // its openings did not cross a link
+  round.aggregate.reset();  // nobody knows its updates here
   state.put(protocol::round_key(job.id, round.slot), codec::encode(round));
   const auto with_count = [&](std::uint64_t count) {
     auto changed = job;

@@ -116,9 +116,10 @@ TEST_F(PlantedMarker, NothingThatLeavesTheHospitalHoldsIt) {
     for (const auto& needle : all)
       EXPECT_FALSE(holds(bytes, needle.bytes)) << needle.name << " in " << where;
   };
-  Watched sim(std::move(options), [&](const NodeId& from, const NodeId&, const Bytes& message) {
-    look(message, "a message of " + from.short_hex());
-  });
+  Watched sim(std::move(options),
+              [&](const NodeId& from, const NodeId&, const Bytes& message, Channel) {
+                look(message, "a message of " + from.short_hex());
+              });
   const auto job = clinics_job(3);
   const JobId id = sim.federation.submit(job.spec, job.evaluation);
   ASSERT_TRUE(sim.federation.run(id));
@@ -132,45 +133,66 @@ TEST_F(PlantedMarker, NothingThatLeavesTheHospitalHoldsIt) {
   EXPECT_GT(looked_at, 100'000u);
 }
 
-// Every update that was committed to, opened by the committee: nothing on the ledger follows from
-// it alone. H(update) would let anybody test a guess of the data.
-TEST(UnnoisedValuesTest, NoHashShareOrSaltOfAnUpdateIsOnTheLedger) {
-  std::vector<Bytes> openings;
-  Watched sim(clinics(32), [&](const NodeId&, const NodeId&, const Bytes& bytes) {
-    const auto message = protocol::decode_message(bytes);
-    if (const auto* frame = std::get_if<protocol::OpeningFrame>(&*message)) {
-      ASSERT_EQ(frame->bytes.size(), frame->total) << "small enough for one frame";
-      openings.push_back(frame->bytes);
-    }
-  });
+// What a worker sealed in one round, in every form that would let somebody test a guess of it.
+std::vector<Needle> secrets_of(const SealedPlain& plain) {
+  const ByteView values(reinterpret_cast<const std::uint8_t*>(plain.values.data()),
+                        plain.values.size() * 4);
+  std::vector<Needle> out{{"content key", to_bytes(plain.content_key)},
+                          {"values", to_bytes(values)},
+                          {"seed share", to_bytes(plain.header.seed_share)},
+                          {"salt", to_bytes(plain.header.salt)}};
+  out.push_back({"blake2b of values", to_bytes(crypto::blake2b(values).view())});
+  out.push_back({"sha256 of values", to_bytes(crypto::sha256(values).view())});
+  out.push_back({"root of values", to_bytes(crypto::blob_root(values).view())});
+  return out;
+}
+
+// The ciphertext's root is public and hides behind a fresh key; the rest follows from the update.
+TEST(UnnoisedValuesTest, NoKeyHashShareOrSaltOfAnUpdateIsOnTheLedgerOrInTheLog) {
+  Watched sim(clinics(32));
   const auto job = clinics_job(3);
   ASSERT_TRUE(sim.federation.run(sim.federation.submit(job.spec, job.evaluation)));
-  ASSERT_GE(openings.size(), 20u);  // a query round and three rounds of five
+  ASSERT_GE(sim.federation.sealed().size(), 20u);  // a query round and three rounds of five
   const Bytes ledger = sim.federation.ledger_export();
   std::string log;
   for (const auto& event : sim.federation.events()) log += to_json_line(event) + "\n";
-  for (const auto& bytes : openings) {
-    const auto opening = codec::decode<protocol::Opening>(bytes);
-    ASSERT_TRUE(opening.ok());
-    const auto update = codec::decode<protocol::Update>(opening->update);
-    ASSERT_TRUE(update.ok());
-    std::vector<Needle> needles{{"values", update->values},
-                                {"seed share", to_bytes(update->seed_share)},
-                                {"salt", to_bytes(opening->salt)}};
-    const std::pair<const char*, const Bytes*> parts[] = {
-        {"values", &update->values}, {"update", &opening->update}, {"opening", &bytes}};
-    for (const auto& [name, part] : parts) {
-      needles.push_back(
-          {std::string("blake2b of ") + name, to_bytes(crypto::blake2b(*part).view())});
-      needles.push_back({std::string("sha256 of ") + name, to_bytes(crypto::sha256(*part).view())});
-      needles.push_back(
-          {std::string("root of ") + name, to_bytes(crypto::blob_root(*part).view())});
-    }
-    for (const auto& needle : needles) {
+  for (const auto& plain : sim.federation.sealed()) {
+    for (const auto& needle : secrets_of(plain)) {
       EXPECT_FALSE(holds(ledger, needle.bytes)) << needle.name << " on the ledger";
       EXPECT_EQ(log.find(to_hex(needle.bytes)), std::string::npos) << needle.name << " in the log";
     }
   }
+}
+
+// During a round a worker's disk holds its content key: the test can fail.
+TEST(ErasureTest, AfterARoundNoDiskHoldsAKeyOrCiphertext) {
+  bool seen = false;
+  Federation* self = nullptr;
+  Watched sim(clinics(33), {}, [&] {
+    if (self == nullptr || self->sealed().empty() || seen) return;
+    for (std::size_t i = 0; i < self->workers(); ++i)
+      seen = seen || self->disk(i).contains(self->sealed().back().content_key);
+  });
+  self = &sim.federation;
+  Federation& federation = sim.federation;
+  const auto job = clinics_job(2);
+  const JobId id = federation.submit(job.spec, job.evaluation);
+  ASSERT_TRUE(federation.run(id));
+  federation.world().run_until([] { return false; }, std::chrono::minutes(1));
+  EXPECT_TRUE(seen);
+  for (const auto& plain : federation.sealed()) {
+    EXPECT_FALSE(federation.coordinator_disk().contains(plain.content_key));
+    EXPECT_FALSE(federation.coordinator_disk().contains(plain.header.salt));
+    EXPECT_FALSE(federation.coordinator_disk().contains(plain.header.seed_share));
+    for (std::size_t i = 0; i < federation.workers(); ++i)
+      EXPECT_FALSE(federation.disk(i).contains(plain.content_key)) << "worker " << i;
+  }
+  EXPECT_THAT(*federation.coordinator_disk().list("items"), testing::IsEmpty()) << "round keys";
+  for (std::size_t i = 0; i < federation.workers(); ++i)
+    for (const auto& [name, bytes] : federation.items(i))
+      EXPECT_FALSE(name.starts_with("opening")) << name;
+  for (const auto& round : federation.rounds(id))
+    for (const auto& slot : round.cohort) EXPECT_TRUE(slot.in_set);
 }
 
 }  // namespace

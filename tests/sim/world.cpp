@@ -49,7 +49,8 @@ void World::establish(const NodeId& spoke) {
   Node& node = nodes_[spoke];
   node.linked = true;
   ++node.epoch;
-  node.last_to_hub = node.last_from_hub = now_;
+  for (const std::size_t channel : {0, 1})
+    node.last_to_hub[channel] = node.last_from_hub[channel] = now_;
   nodes_[hub_].process->link_up(spoke);
   if (node.linked && node.process) node.process->link_up(hub_);
 }
@@ -64,20 +65,21 @@ void World::break_link(const NodeId& spoke) {
   dial_later(spoke);
 }
 
-void World::send(const NodeId& from, const NodeId& to, Bytes message) {
+void World::send(const NodeId& from, const NodeId& to, Bytes message, Channel channel) {
   const NodeId spoke = from == hub_ ? to : from;
   Node& node = nodes_[spoke];
   if (!node.linked) return;
-  if (tap_) tap_(from, to, message);
+  if (tap_) tap_(from, to, message, channel);
   Duration delay = between(model_.latency_min, model_.latency_max);
   while (random_.below(100) < model_.loss_percent) delay += model_.retransmission;
-  Instant& last = from == hub_ ? node.last_from_hub : node.last_to_hub;
+  const auto place = static_cast<std::size_t>(channel);
+  Instant& last = from == hub_ ? node.last_from_hub[place] : node.last_to_hub[place];
   last = std::max(last, now_ + delay);
   const std::uint64_t epoch = node.epoch;
-  schedule(last, [this, from, to, spoke, epoch, bytes = std::move(message)] {
+  schedule(last, [this, from, to, spoke, epoch, channel, bytes = std::move(message)] {
     const Node& at = nodes_[spoke];
     if (!at.linked || at.epoch != epoch || !nodes_[to].process) return;
-    nodes_[to].process->receive(from, bytes);
+    nodes_[to].process->receive(from, bytes, channel);
   });
 }
 

@@ -30,20 +30,24 @@ struct LinkModel {
 
 class World;
 
+// Control messages and blobs travel on connections of their own.
+enum class Channel { control, bulk };
+
 // One process: the adapter between a step machine and the world. Destroyed by a crash.
 class Process {
  public:
   virtual ~Process() = default;
   virtual void link_up(const NodeId& peer) = 0;
   virtual void link_down(const NodeId& peer) = 0;
-  virtual void receive(const NodeId& peer, const Bytes& message) = 0;
+  virtual void receive(const NodeId& peer, const Bytes& message, Channel channel) = 0;
   virtual void tick() = 0;
   virtual std::optional<Instant> next_wake() const = 0;
 };
 
 // Everything that crossed a link, for tests that look at what an observer of all traffic would see
 // in clear.
-using Tap = std::function<void(const NodeId& from, const NodeId& to, const Bytes& message)>;
+using Tap = std::function<void(const NodeId& from, const NodeId& to, const Bytes& message,
+                               Channel channel)>;
 
 class World {
  public:
@@ -59,7 +63,8 @@ class World {
   void add_spoke(const NodeId& id, Factory factory);
 
   // What processes do.
-  void send(const NodeId& from, const NodeId& to, Bytes message);
+  void send(const NodeId& from, const NodeId& to, Bytes message,
+            Channel channel = Channel::control);
   void disconnect(const NodeId& from, const NodeId& to);
   void after(Duration delay, std::function<void()> action);
 
@@ -85,7 +90,7 @@ class World {
     bool cut = false;
     bool linked = false;      // spokes: with the hub
     std::uint64_t epoch = 0;  // of its link or process; what was under way before is void
-    Instant last_to_hub, last_from_hub;  // links are ordered
+    Instant last_to_hub[2], last_from_hub[2];  // every channel is ordered
   };
   struct Event {
     Instant at;

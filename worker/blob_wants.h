@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -23,17 +24,20 @@ class BlobWants {
   // The blob, or nullptr: it is then asked for. Valid until keep_only().
   const Bytes* want(const Digest& root, std::uint64_t bytes_max);
   void put(const Digest& root, Bytes blob);  // it arrived, or this worker made it itself
-  void ask_again();                          // for all that are still wanted
+  void failed(const Digest& root);           // it is asked for anew after ask_again()
+  void ask_again();
 
   std::vector<Fetch> take_new();  // wants that nobody was asked for yet
   // Forgets every blob and want that is not named.
   void keep_only(const std::set<Digest>& roots);
-  bool is_wanted(const Digest& root) const { return wanted_.contains(root); }
+  // What a wanted blob can have; nothing: it is not wanted.
+  std::optional<std::uint64_t> bytes_max(const Digest& root) const;
 
  private:
   struct Want {
     std::uint64_t bytes_max = 0;
     bool asked = false;
+    bool failed = false;
   };
   std::map<Digest, Bytes> held_;
   std::map<Digest, Want> wanted_;

@@ -112,4 +112,34 @@ Result<void> check(const ConsentPolicy& policy, const Capabilities& capabilities
   return check_privacy(policy, spec, spent_nano);
 }
 
+Result<void> check_records(const protocol::JobSpec& spec, std::uint64_t records) {
+  constexpr std::uint64_t kSumMax = std::numeric_limits<std::int32_t>::max();
+  const std::string have = "this worker has " + std::to_string(records) + " records, ";
+  if (records > spec.federation.max_records)
+    return exhausted(have + "the job takes at most " + std::to_string(spec.federation.max_records) +
+                     " of one worker (federation.max_records)");
+  const auto fits = [&](std::uint64_t granules, const char* advice) -> Result<void> {
+    if (granules == 0 || records <= kSumMax / granules) return {};
+    return exhausted(have + "of which a 32-bit sum holds at most " +
+                     std::to_string(kSumMax / granules) + " in this job; it would need " + advice);
+  };
+  const auto clip = spec.privacy.clip_granules;
+  if (spec.privacy.unit == protocol::PrivacyUnit::record && clip > 0)
+    FM_TRY_VOID(fits(static_cast<std::uint64_t>(clip),
+                     "a smaller privacy.fraction_bits or privacy.clip_l1"));
+  if (spec.has_query_round())
+    FM_TRY_VOID(fits(std::uint64_t{1} << std::min(spec.preprocessing.fraction_bits, 31u),
+                     "a smaller preprocessing.fraction_bits"));
+  return {};
+}
+
+Result<bool> uses_gpu(const std::string& device, const std::vector<std::string>& trainer_devices) {
+  const bool has = contains(trainer_devices, std::string("cuda"));
+  if (device != "cuda") return device == "auto" && has;
+  if (has) return true;
+  return invalid_argument(
+      "--device cuda: the trainer finds no CUDA device here; start with --device auto (or cpu), or "
+      "install a driver and a LibTorch with CUDA");
+}
+
 }  // namespace fedmesh::worker

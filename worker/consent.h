@@ -53,4 +53,14 @@ Result<void> check(const ConsentPolicy& policy, const Capabilities& capabilities
                    const protocol::JobSpec& spec, const crypto::PublicKey& owner,
                    std::int64_t spent_nano);
 
+// Whether so many records may enrol. Where a job sums over records, what one of them adds is
+// bounded, and the sum of all is an int32: a silo for which it might not fit would lose
+// contributions without a word. exhausted: the detail says what the job would have to be.
+Result<void> check_records(const protocol::JobSpec& spec, std::uint64_t records);
+
+// Whether tasks for `device` (cpu, cuda or auto) run on a GPU, of a trainer that has these devices.
+// invalid_argument: cuda is asked for and it has none; the detail is for whoever started the
+// worker.
+Result<bool> uses_gpu(const std::string& device, const std::vector<std::string>& trainer_devices);
+
 }  // namespace fedmesh::worker

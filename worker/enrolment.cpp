@@ -16,8 +16,10 @@ void Worker::advance_enrolment(JobView& job) {
   const auto consent =
       check(config_.consent, config_.capabilities, *job.spec, job.state->owner, spent_nano());
   if (!consent.ok()) return decline(job, consent.error().detail);
-  if (const auto data = data_for(job.spec->schema); !data.ok())
-    return decline(job, "this worker's data does not fit: " + data.error().detail);
+  const auto data = data_for(job.spec->schema);
+  if (!data.ok()) return decline(job, "this worker's data does not fit: " + data.error().detail);
+  if (const auto fits = check_records(*job.spec, (*data)->rows()); !fits.ok())
+    return decline(job, fits.error().detail);
   trainer::DescribeTask task;
   task.data.uri = config_.data_uri;
   task.data.schema = job.spec->schema;
@@ -60,6 +62,7 @@ void Worker::described(JobView& job, const trainer::Response& response) {
 // The reason is for this worker's owner; the ledger sees that it declined and nothing else.
 void Worker::decline(JobView& job, const std::string& reason) {
   job.enrolment.stage = Enrolment::Stage::answered;
+  job.enrolment.declined = true;
   submit(ledger::RecordKind::decline, job.id, codec::encode(protocol::Decline{true}));
   note("job.declined", &job, "declined: " + reason);
 }

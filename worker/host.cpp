@@ -25,6 +25,7 @@
 #include "models/data/source.h"
 #include "net/bulk_plane.h"
 #include "net/zmq_transport.h"
+#include "worker/known_network.h"
 #include "worker/trainer/supervisor.h"
 #include "worker/worker.h"
 
@@ -73,7 +74,13 @@ class StopSignal {
   std::thread thread_;
 };
 
-Capabilities capabilities_of(const HostConfig& config) {
+// Whether it takes a running trainer to know if tasks run on a GPU.
+bool may_use_gpu(const HostConfig& config) {
+  const bool driver = ::access("/dev/nvidiactl", F_OK) == 0;
+  return config.device == "cuda" || (config.device == "auto" && driver);
+}
+
+Capabilities capabilities_of(const HostConfig& config, bool gpu) {
   Capabilities out;
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page = ::sysconf(_SC_PAGE_SIZE);
@@ -81,8 +88,7 @@ Capabilities capabilities_of(const HostConfig& config) {
     out.memory_mb = static_cast<std::uint32_t>(
         static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) >> 20);
   if (config.memory_mb > 0) out.memory_mb = std::min(out.memory_mb, config.memory_mb);
-  const bool driver = ::access("/dev/nvidiactl", F_OK) == 0;
-  out.gpu = driver && config.device != "cpu";
+  out.gpu = gpu;
   return out;
 }
 
@@ -108,28 +114,8 @@ struct Network {
   std::optional<NodeId> linked;
 };
 
-Result<void> check_pin(const HostConfig& config, const ledger::Genesis& genesis,
-                       const std::string& where) {
-  const ChainId chain = ledger::chain_id(genesis);
-  if (config.chain && *config.chain != chain)
-    return invalid_argument(where + " is network " + chain.hex() + ", but --chain pins " +
-                            config.chain->hex());
-  return {};
-}
-
-Result<std::optional<ledger::Genesis>> known_network(const HostConfig& config) {
-  const auto stored = config.home / "genesis.fm";
-  const bool named = !config.network.empty();
-  std::error_code ignored;
-  if (!named && !std::filesystem::exists(stored, ignored)) return std::optional<ledger::Genesis>();
-  const auto path = named ? config.network : stored;
-  FM_TRY(auto genesis, ledger::load_genesis(path));
-  FM_TRY_VOID(check_pin(config, genesis, path.string()));
-  return std::optional(std::move(genesis));
-}
-
 // Nothing if a signal came first. A peer that answers nonsense is asked again later.
-Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transport& transport,
+Result<std::optional<Network>> ask_network(const NetworkChoice& choice, net::Transport& transport,
                                            const StopSignal& stop) {
   DialReport report;
   while (!stop.requested()) {
@@ -153,8 +139,8 @@ Result<std::optional<Network>> ask_network(const HostConfig& config, net::Transp
         transport.disconnect(received->peer, "expected a welcome with a genesis");
         continue;
       }
-      FM_TRY_VOID(check_pin(config, *genesis, "the coordinator's network"));
-      FM_TRY_VOID(ledger::store_genesis(config.home / "genesis.fm", *genesis));
+      FM_TRY_VOID(check_pin(choice, *genesis, "the coordinator's network"));
+      FM_TRY_VOID(remember_network(choice, *genesis));
       say("network " + genesis->network_name + ", taken on first use from coordinator " +
           received->peer.short_hex() + "; to pin it elsewhere: --chain " +
           ledger::chain_id(*genesis).hex());
@@ -407,6 +393,7 @@ Result<std::unique_ptr<trainer::Supervisor>> start_trainer(const HostConfig& con
   if (::access(path.c_str(), X_OK) != 0)
     return not_found("no trainer at " + path + "; name it with --trainer PATH");
   options.command = {path, "--threads", std::to_string(config.threads)};
+  options.start_at_once = may_use_gpu(config);
   trainer::SupervisorCallbacks callbacks;
   callbacks.on_response = [&](trainer::Response response) {
     queue.push(std::move(response));
@@ -417,6 +404,30 @@ Result<std::unique_ptr<trainer::Supervisor>> start_trainer(const HostConfig& con
     transport.wake();
   };
   return trainer::Supervisor::create(std::move(options), std::move(callbacks));
+}
+
+// Waits for the trainer's word on its devices, where it matters: a worker that promises a GPU and
+// has none would sit every round out. False if a signal came first.
+Result<bool> find_gpu(const HostConfig& config, TaskQueue& queue, net::Transport& transport,
+                      const StopSignal& stop) {
+  if (!may_use_gpu(config)) return false;
+  std::optional<Result<bool>> found;
+  std::deque<trainer::TrainerEvent> seen;
+  while (!found && !stop.requested()) {
+    (void)transport.poll(std::chrono::seconds(1));  // nothing is dialled yet
+    for (auto& event : queue.take_events()) {
+      using Kind = trainer::TrainerEvent::Kind;
+      if (!found && event.kind == Kind::ready) {
+        found = uses_gpu(config.device, event.ready.devices);
+      } else if (!found && event.kind == Kind::ended) {
+        const Error error = unavailable("the trainer did not start: " + event.detail);
+        found = config.device == "cuda" ? Result<bool>(error) : Result<bool>(false);
+      }
+      seen.push_back(std::move(event));
+    }
+  }
+  for (auto& event : seen) queue.push(std::move(event));  // for the log
+  return found ? *found : Result<bool>(false);
 }
 
 }  // namespace
@@ -442,13 +453,15 @@ Result<void> run(const HostConfig& config) {
   const StopSignal stop(transport);
   TaskQueue queue;
   FM_TRY(const auto trainer, start_trainer(config, queue, transport));
-  FM_TRY(auto genesis, known_network(config));
+  FM_TRY(const bool gpu, find_gpu(config, queue, transport, stop));
+  const NetworkChoice choice{config.home, config.network, config.chain};
+  FM_TRY(auto genesis, known_network(choice));
   FM_TRY_VOID(transport.dial(config.join, config.coordinator));
   std::optional<Network> network;
   if (genesis) {
     network = Network{std::move(*genesis), std::nullopt};
   } else {
-    FM_TRY(network, ask_network(config, transport, stop));
+    FM_TRY(network, ask_network(choice, transport, stop));
     if (!network) return {};
   }
   FM_TRY(const auto blobs, net::BlobStore::open(disk, config.home / "blobs"));
@@ -463,7 +476,7 @@ Result<void> run(const HostConfig& config) {
   WorkerConfig worker_config{.genesis = std::move(network->genesis),
                              .data_uri = config.data,
                              .consent = config.consent,
-                             .capabilities = capabilities_of(config),
+                             .capabilities = capabilities_of(config, gpu),
                              .device = config.device,
                              .coordinator = config.coordinator};
   FM_TRY(const auto worker,

@@ -51,7 +51,8 @@ struct Enrolment {
   Stage stage = Stage::undecided;
   std::uint64_t task = 0;
   int attempts = 0;
-  bool refused = false;  // by the ledger
+  bool declined = false;  // by this worker
+  bool refused = false;   // by the ledger
 };
 
 // One round's share: fetch, compute, seal, commit, reveal.
@@ -84,6 +85,7 @@ struct ScoringDuty {
 
 struct JobView {
   JobId id;
+  Instant heard_at;     // first
   Height state_height;  // of the header under which `state` was proven
   std::optional<protocol::JobState> state;
   std::optional<protocol::JobSpec> spec;  // checked against the state's config hash; valid
@@ -92,7 +94,7 @@ struct JobView {
   std::optional<protocol::RoundState> round;  // the newest
 
   Enrolment enrolment;
-  bool initial_made = false;             // the first model was computed here
+  bool initial_made = false;             // the first model was computed here, for this round
   std::optional<Digest> data_root;       // recomputed from the data as it is now
   std::optional<TrainingDuty> training;  // of `round`
   std::optional<ScoringDuty> scoring;    // of `round`

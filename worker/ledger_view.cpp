@@ -73,30 +73,55 @@ void Worker::take_entry(const protocol::StateUpdate& update, const ledger::State
   take_contribution(update, entry);
 }
 
+// What a job has to stay for: nothing: it stays; otherwise the least goes first. Jobs that this
+// worker has enrolled in, or is about to, are never displaced.
+std::optional<int> Worker::claim_of(const JobView& job) const {
+  const bool taking_part = job.training || job.scoring ||
+                           (job.state && holds(job.state->enrolled, id_)) ||
+                           outbox_.holds(job.id, ledger::RecordKind::enrol);
+  if (taking_part) return std::nullopt;
+  if (job.spec_refused || job.enrolment.declined || job.enrolment.refused) return 0;
+  // The other half of it, state or specification, has not come.
+  const bool half = job.enrolment.stage == Enrolment::Stage::undecided && !(job.state && job.spec);
+  if (half && now_ - job.heard_at >= kUndecidedFor) return 1;
+  return std::nullopt;
+}
+
 // A new job finds room if one in which this worker has no part can go. So a flood of jobs costs a
-// bounded amount of memory and never displaces work.
+// bounded amount of memory and never displaces work; who finds no room is asked for later.
 JobView* Worker::room_for(const JobId& id) {
   if (const auto found = jobs_.find(id); found != jobs_.end()) return &found->second;
   if (jobs_.size() >= kJobsMax) {
-    const auto idle = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
-      const JobView& job = entry.second;
-      return !job.training && !job.scoring &&
-             (!job.state || (!holds(job.state->enrolled, id_) &&
-                             !outbox_.holds(entry.first, ledger::RecordKind::enrol))) &&
-             job.enrolment.stage == Enrolment::Stage::answered;
-    });
-    if (idle == jobs_.end()) {
+    auto least = jobs_.end();
+    for (auto at = jobs_.begin(); at != jobs_.end(); ++at) {
+      const auto claim = claim_of(at->second);
+      if (claim && (least == jobs_.end() || *claim < *claim_of(least->second))) least = at;
+    }
+    if (least == jobs_.end()) {
       if (!jobs_full_noted_)
         note("jobs.full", nullptr,
-             "more than " + std::to_string(kJobsMax) + " live jobs: the others are ignored");
+             "this worker takes part in " + std::to_string(kJobsMax) +
+                 " live jobs: others wait until one ends");
       jobs_full_noted_ = true;
+      if (turned_away_.size() < kJobsMax) turned_away_.insert(id);
       return nullptr;
     }
-    jobs_.erase(idle);
+    jobs_.erase(least);
   }
+  turned_away_.erase(id);
   JobView& job = jobs_[id];
   job.id = id;
+  job.heard_at = now_;
   return &job;
+}
+
+// The coordinator announces a job only when it changes.
+void Worker::ask_for_turned_away() {
+  if (turned_away_.empty() || jobs_.size() >= kJobsMax || !peer_ || !welcomed_) return;
+  const JobId id = *turned_away_.begin();
+  turned_away_.erase(turned_away_.begin());
+  send(protocol::StateQuery{0, protocol::job_key(id), "", 1});
+  send(protocol::StateQuery{0, protocol::spec_key(id), "", 1});
 }
 
 void Worker::take_job(const protocol::StateUpdate& update, const JobId& id, const Bytes& value) {
@@ -118,13 +143,22 @@ void Worker::take_job(const protocol::StateUpdate& update, const JobId& id, cons
       ended.state = std::move(state).value();
       settle_grant(ended);
     }
-    return;
+    erase_restored(id, [](const auto&) { return true; });
+    turned_away_.erase(id);
+    return ask_for_turned_away();
   }
   JobView* job = room_for(id);
   if (job == nullptr || (job->state && update.header.height < job->state_height)) return;
   job->state_height = update.header.height;
   if (job->spec && job->spec->config_hash() != state->config_hash) job->spec.reset();
   job->state = std::move(state).value();
+  // Rounds that ended while this worker was away.
+  const protocol::Slot next = job->state->next;
+  erase_restored(id, [&](const protocol::Slot& slot) { return slot < next; });
+  // How its round ended went unheard, for example while the link was down.
+  if (job->round && !protocol::is_over(job->round->phase) && job->round->slot < next)
+    send(protocol::StateQuery{0, protocol::round_key(id, job->round->slot), "", 1});
+  job->enrolment.declined |= holds(job->state->declined, id_);
   if (holds(job->state->enrolled, id_) || holds(job->state->declined, id_)) {
     job->enrolment.stage = Enrolment::Stage::answered;
     outbox_.drop(id, ledger::RecordKind::enrol);
@@ -192,15 +226,10 @@ void Worker::end_round(JobView& job) {
     outbox_.drop(job.id, ledger::RecordKind::score_reveal);
     job.scoring.reset();
   }
-  // Also those of an earlier process that this one never came to use.
-  const std::string prefix = job.id.hex() + "-";
-  std::vector<std::string> names;
-  for (const auto& [name, bytes] : restored_)
-    if (name.find(prefix) != std::string::npos) names.push_back(name);
-  for (const auto& name : names) erase(name);
-  if (my_slot(job) != nullptr &&
-      std::find(names.begin(), names.end(), opening_item(job.id, job.round->slot)) == names.end())
-    effects_.push_back(Erase{opening_item(job.id, job.round->slot)});
+  job.initial_made = false;
+  // Those of an earlier process that this one never came to use, and its own.
+  erase_restored(job.id, [&](const protocol::Slot& slot) { return slot <= job.round->slot; });
+  if (my_slot(job) != nullptr) effects_.push_back(Erase{opening_item(job.id, job.round->slot)});
   if (my_validator_slot(job) != nullptr)
     effects_.push_back(Erase{score_item(job.id, job.round->slot)});
 }

@@ -1,6 +1,7 @@
 // What outlives the process: the secret behind the data roots, how far the ledger was, what was
 // consented to, openings and scores of rounds under way.
 #include <algorithm>
+#include <charconv>
 
 #include "worker/worker.h"
 
@@ -25,6 +26,34 @@ struct StoredGrants {
   std::int64_t ended_nano = 0;
   FM_FIELDS(live, opened, ended_nano)
 };
+
+struct ItemName {
+  JobId job;
+  protocol::Slot slot;
+};
+
+template <class Number>
+bool take_number(std::string_view& text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number.value);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+// "<kind>-<job>-<round>-<attempt>": what opening_item() and score_item() make.
+std::optional<ItemName> parse_item(std::string_view name) {
+  name.remove_prefix(std::min(name.size(), name.find('-')));
+  if (name.size() < 67 || name[65] != '-') return std::nullopt;
+  const auto job = JobId::from_hex(name.substr(1, 64));
+  name.remove_prefix(66);
+  ItemName out;
+  if (!job.ok() || !take_number(name, out.slot.round) || !name.starts_with('-'))
+    return std::nullopt;
+  name.remove_prefix(1);
+  if (!take_number(name, out.slot.attempt) || !name.empty()) return std::nullopt;
+  out.job = *job;
+  return out;
+}
 
 std::string slot_name(const JobId& job, const protocol::Slot& slot) {
   return job.hex() + "-" + std::to_string(slot.round.value) + "-" +
@@ -128,13 +157,21 @@ void Worker::erase_orphans() {
   if (!orphans_at_ || now_ < *orphans_at_ || restored_.empty()) return;
   std::vector<std::string> orphans;
   for (const auto& [name, bytes] : restored_) {
-    const bool live = std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
-      return name.find(job.first.hex()) != std::string::npos;
-    });
-    if (!live) orphans.push_back(name);
+    const auto item = parse_item(name);
+    if (!item || !jobs_.contains(item->job)) orphans.push_back(name);
   }
   for (const auto& name : orphans) erase(name);
   orphans_at_ = now_ + Duration(60'000);
+}
+
+void Worker::erase_restored(const JobId& job,
+                            const std::function<bool(const protocol::Slot&)>& is_over) {
+  std::vector<std::string> names;
+  for (const auto& [name, bytes] : restored_) {
+    const auto item = parse_item(name);
+    if (item && item->job == job && is_over(item->slot)) names.push_back(name);
+  }
+  for (const auto& name : names) erase(name);
 }
 
 }  // namespace fedmesh::worker

@@ -1,4 +1,4 @@
-// A worker's share of a round: fetch, compute, commit, reveal, hand over the opening.
+// A worker's share of a round: fetch, compute, seal, commit, reveal.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -31,6 +31,20 @@ std::uint64_t standardisation_bytes_max(const protocol::JobSpec& spec) {
 bool is_statistics(const JobView& job) { return job.round->kind == RoundKind::standardisation; }
 bool is_record_step(const JobView& job) {
   return job.spec->privacy.unit == protocol::PrivacyUnit::record;
+}
+
+// Nothing but int32 bounds it; with a clip, check_records() has ruled out that it is cut.
+bool is_unbounded_sum(const JobView& job) {
+  return !is_statistics(job) && is_record_step(job) && job.spec->privacy.clip_granules == 0;
+}
+
+bool reaches_the_end(ByteView int32s) {
+  using Limits = std::numeric_limits<std::int32_t>;
+  for (std::size_t at = 0; at + 4 <= int32s.size(); at += 4) {
+    const auto value = static_cast<std::int32_t>(load_le32(int32s.subspan(at)));
+    if (value == Limits::max() || value == Limits::min()) return true;
+  }
+  return false;
 }
 
 std::size_t dimension(const JobView& job) {
@@ -226,6 +240,12 @@ Result<Bytes> Worker::update_values(const JobView& job, const trainer::Response&
   if (is_statistics(job) || is_record_step(job)) {
     FM_TRY(auto result, trainer::decode_task<trainer::VectorResult>(response.body));
     if (result.values.size() != dimension(job) * 4) return wrong;
+    if (is_unbounded_sum(job) && reaches_the_end(result.values)) {
+      crypto::wipe(result.values);
+      return exhausted(
+          "a sum over its records does not fit 32 bits, and would be cut; the job needs a smaller "
+          "privacy.fraction_bits or a privacy.clip_l1");
+    }
     examples = result.examples;
     return std::move(result.values);
   }
@@ -262,6 +282,7 @@ void Worker::commit(JobView& job, Bytes values, std::uint64_t examples) {
       chain_, job.id, job.round->slot, job.round->base_root, id_, slot->data_root,
       protocol::update_digest(duty.ciphertext_root, duty.length, duty.content_key),
       header.trace_root, header.salt);
+  keep_blobs();  // first: a blob that nobody keeps may go at any time
   effects_.push_back(StoreBlob{duty.ciphertext_root, std::move(sealed)});
   StoredOpening stored{job.id, job.round->slot, duty.commitment, duty.ciphertext_root, duty.length,
                        {}};
@@ -285,10 +306,10 @@ void Worker::reveal(JobView& job, const protocol::CohortSlot& slot) {
   if (job.round->phase > RoundPhase::revealing || past_deadline(job))
     return abandon_training(job, "the reveal deadline has passed");
   if (duty.reveal_sent) return;
-  if (const auto charged = charge_opening(job); !charged.ok())
-    return abandon_training(job, charged.error().detail);
   auto record = sealed_reveal(job);
   if (!record.ok()) return abandon_training(job, record.error().detail);
+  if (const auto charged = charge_opening(job); !charged.ok())
+    return abandon_training(job, charged.error().detail);
   submit(ledger::RecordKind::reveal, job.id, codec::encode(*record));
   duty.reveal_sent = true;
   duty.stage = TrainingDuty::Stage::revealing;
@@ -305,10 +326,12 @@ Result<protocol::Reveal> Worker::sealed_reveal(const JobView& job) const {
   record.length = duty.length;
   const protocol::SealContext context{chain_, job.id, job.round->slot, id_};
   for (const auto& member : job.round->members) {
-    if (!member.round_key) return corruption("a member of the committee has no round key");
-    FM_TRY(auto key, protocol::seal_key(duty.content_key, context, member.member, *member.round_key,
-                                        duty.ciphertext_root));
-    record.keys.push_back(std::move(key));
+    const std::string who = "member " + member.member.short_hex() + " of the committee";
+    if (!member.round_key) return corruption(who + " has no round key");
+    auto key = protocol::seal_key(duty.content_key, context, member.member, *member.round_key,
+                                  duty.ciphertext_root);
+    if (!key.ok()) return key.error().with_context(who + " has a round key of no use");
+    record.keys.push_back(std::move(key).value());
   }
   return record;
 }

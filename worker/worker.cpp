@@ -48,7 +48,7 @@ Effects Worker::step(Instant now, const Event& event) {
   } else if (const auto* done = std::get_if<TaskDone>(&event)) {
     task_done(done->response);
   } else if (const auto* arrived = std::get_if<BlobArrived>(&event)) {
-    if (blobs_.is_wanted(arrived->root)) blobs_.put(arrived->root, arrived->bytes);
+    blob_arrived(*arrived);
   } else if (const auto* failed = std::get_if<BlobFailed>(&event)) {
     blob_failed(*failed);
   } else if (peer_ && !welcomed_ && now_ - linked_at_ >= kWelcomeWithin) {
@@ -138,7 +138,7 @@ void Worker::handle(const protocol::RecordResult& result) {
   switch (entry->kind) {
     case ledger::RecordKind::enrol:
     case ledger::RecordKind::decline:
-      job->enrolment.refused = true;
+      job->enrolment.refused = true;  // it takes no part: the job may go if room is needed
       break;
     case ledger::RecordKind::commit:
     case ledger::RecordKind::reveal:
@@ -214,11 +214,21 @@ void Worker::keep_blobs() {
   effects_.push_back(KeepBlobs{std::move(wanted)});
 }
 
+void Worker::blob_arrived(const BlobArrived& arrived) {
+  const auto bytes_max = blobs_.bytes_max(arrived.root);
+  if (!bytes_max) return;
+  if (arrived.bytes.size() > *bytes_max)
+    return blob_failed({arrived.root, "it has " + std::to_string(arrived.bytes.size()) +
+                                          " bytes, at most " + std::to_string(*bytes_max) +
+                                          " make sense"});
+  blobs_.put(arrived.root, arrived.bytes);
+}
+
 void Worker::blob_failed(const BlobFailed& failed) {
-  if (!blobs_.is_wanted(failed.root)) return;
+  if (!blobs_.bytes_max(failed.root)) return;
+  blobs_.failed(failed.root);
   note("blob.failed", nullptr,
-       "blob " + failed.root.short_hex() + " cannot be kept here: " + failed.reason +
-           "; trying again");
+       "blob " + failed.root.short_hex() + " cannot be used: " + failed.reason + "; trying again");
   blobs_at_ = now_ + kBlobRetry;
 }
 

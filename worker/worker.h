@@ -15,6 +15,7 @@
 // Not thread-safe: owned by the loop thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,6 +58,7 @@ class Worker {
   static constexpr Duration kReceiptRetry{5000};
   static constexpr Duration kWelcomeWithin{10'000};  // or the link is given up
   static constexpr Duration kBlobRetry{5000};
+  static constexpr Duration kUndecidedFor{60'000};  // then a job that is half known may go
 
   // corruption: a persisted item is damaged; the detail names the file. `random` outlives it.
   static Result<std::unique_ptr<Worker>> create(WorkerConfig config, crypto::SigningKey key,
@@ -88,6 +90,7 @@ class Worker {
   void handle(const protocol::StateUpdate& update);
   void handle(const protocol::StateAnswer& answer);
   void task_done(const trainer::Response& response);
+  void blob_arrived(const BlobArrived& arrived);
   void blob_failed(const BlobFailed& failed);
   void keep_blobs();
   void reconcile();
@@ -113,6 +116,8 @@ class Worker {
   void take_contribution(const protocol::StateUpdate& update, const ledger::StateEntry& entry);
   bool proven(const protocol::StateUpdate& update);
   JobView* room_for(const JobId& id);
+  std::optional<int> claim_of(const JobView& job) const;
+  void ask_for_turned_away();
   void end_round(JobView& job);
   void end_job(JobView& job);
 
@@ -123,6 +128,7 @@ class Worker {
   void persist_grants();
   void remember_head();
   void erase_orphans();
+  void erase_restored(const JobId& job, const std::function<bool(const protocol::Slot&)>& is_over);
   void want_receipt(const JobView& job);
 
   // enrolment.cpp
@@ -181,6 +187,7 @@ class Worker {
   std::map<std::string, Digest> restored_roots_;  // sealed updates of restored openings
   std::map<JobId, JobView> jobs_;
   bool jobs_full_noted_ = false;
+  std::set<JobId> turned_away_;  // at most kJobsMax, there was no room: asked for when a job ends
   std::map<std::string, Bytes> restored_;  // openings and scores of jobs not heard of yet
   std::optional<Instant> orphans_at_;      // then those belong to jobs that are gone
   std::uint64_t next_task_ = 1;

@@ -326,7 +326,7 @@ Keys privacy_keys() {
                 "no clip; laplace needs it"),
       otherwise(integer("privacy.fraction_bits", 1, kFractionBitsMax, "",
                         "Values are multiples of 2^-fraction_bits. record: clip_l1 must be 4096 to "
-                        "65536 of them.",
+                        "65536 of them; a worker with more than 2^31 / clip_l1 records declines.",
                         [](Draft& d, const Setting& s) { d.fraction_bits = s.number; }),
                 "14 for records, 20 for workers"),
       otherwise(decimal("privacy.epsilon_per_round", kEpsilonNanoMin, kEpsilonNanoMax,

@@ -1,18 +1,20 @@
-// Consent, blob fetching, the outbox and the transfer of an opening on their own.
+// Consent, the choice of network and device, and the outbox on their own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 
-#include "base/crypto/blob_hash.h"
-#include "tests/worker/worker_fixture.h"
+#include "tests/worker/scripted_ledger.h"
+#include "worker/consent.h"
+#include "worker/known_network.h"
+#include "worker/outbox.h"
 
 namespace fedmesh::worker {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
 
 TEST(ConsentTest, EveryRuleRefusesAndSaysWhy) {
   const auto owner = test_key(50).public_key();
@@ -88,122 +90,110 @@ TEST(ConsentTest, HoursMayPassMidnight) {
     EXPECT_THAT(policy.set_hours(wrong).error().detail, HasSubstr("HH:MM-HH:MM")) << wrong;
 }
 
-class BlobFetcherTest : public testing::Test {
+TEST(RecordsTest, ASiloWhoseSumMightNotFitIsRefusedWithAdvice) {
+  struct Case {
+    std::uint64_t records;
+    const char* refused;  // empty: it fits
+    std::function<void(protocol::JobSpec&)> change;
+  };
+  const auto by_record = [](std::int64_t clip) {
+    return [clip](protocol::JobSpec& spec) {
+      spec.privacy.unit = protocol::PrivacyUnit::record;
+      spec.privacy.clip_granules = clip;
+    };
+  };
+  const auto query = [](std::uint32_t bits) {
+    return [bits](protocol::JobSpec& spec) {
+      spec.preprocessing.standardise = protocol::Standardise::private_query;
+      spec.preprocessing.fraction_bits = bits;
+    };
+  };
+  const std::vector<Case> cases{
+      {100'000, "", [](auto&) {}},
+      {100'001, "federation.max_records", [](auto&) {}},
+      {32'767, "", by_record(1 << 16)},
+      {32'768, "at most 32767", by_record(1 << 16)},
+      {100'000, "", by_record(1 << 14)},
+      {100'000, "", by_record(0)},
+      {100'000, "", query(14)},
+      {1024, "at most 1023", query(21)},
+      {1, "preprocessing.fraction_bits", query(31)},
+      {0xffffffffffffffff, "federation.max_records", by_record(1 << 16)},
+  };
+  for (const Case& c : cases) {
+    protocol::JobSpec spec = clinics_job();
+    c.change(spec);
+    const auto checked = check_records(spec, c.records);
+    EXPECT_EQ(checked.ok(), *c.refused == 0) << c.records << c.refused;
+    const std::string detail = checked.ok() ? "" : checked.error().detail;
+    EXPECT_THAT(detail, HasSubstr(c.refused));
+  }
+}
+
+TEST(DeviceTest, OnlyATrainerWithCudaUsesTheGpu) {
+  const std::vector<std::string> cpu{"cpu"};
+  const std::vector<std::string> both{"cpu", "cuda"};
+  EXPECT_FALSE(*uses_gpu("cpu", both));
+  EXPECT_FALSE(*uses_gpu("auto", cpu));
+  EXPECT_TRUE(*uses_gpu("auto", both));
+  EXPECT_TRUE(*uses_gpu("cuda", both));
+  EXPECT_FALSE(uses_gpu("cuda", {}).ok());
+  const auto refused = uses_gpu("cuda", cpu);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().detail, HasSubstr("--device auto"));
+}
+
+class KnownNetworkTest : public testing::Test {
  protected:
-  BlobFetcherTest() : blob_(10 * protocol::kFrameBytes + 100) {
-    for (std::size_t i = 0; i < blob_.size(); ++i) blob_[i] = static_cast<std::uint8_t>(i / 7);
-    root_ = crypto::blob_root(blob_);
+  KnownNetworkTest() {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("fedmesh-known-network-" + std::to_string(::getpid()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ / "home");
   }
-  protocol::BlobFrame frame(std::uint64_t offset) const {
-    const auto rest = ByteView(blob_).subspan(offset);
-    return {root_, blob_.size(), offset,
-            to_bytes(rest.first(std::min(rest.size(), protocol::kFrameBytes)))};
+  ~KnownNetworkTest() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path write(const std::string& name) {
+    auto genesis = ScriptedLedger().genesis();
+    genesis.network_name = name;
+    EXPECT_TRUE(ledger::store_genesis(folder_ / name, genesis).ok());
+    return folder_ / name;
   }
-  Bytes blob_;
-  Digest root_;
-  BlobFetcher fetcher_;
-  Instant now_{1000};
+  NetworkChoice choice(const std::filesystem::path& file = {}) const {
+    return {folder_ / "home", file, std::nullopt};
+  }
+  std::filesystem::path folder_;
 };
 
-TEST_F(BlobFetcherTest, AsksForAWindowAndVerifiesTheWhole) {
-  EXPECT_EQ(fetcher_.want(root_, blob_.size()), nullptr);
-  auto requests = fetcher_.requests(now_);
-  ASSERT_THAT(requests, SizeIs(1));
-  std::size_t asked = 1;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    ASSERT_TRUE(fetcher_.receive(now_, frame(requests[i].offset)).ok());
-    const auto more = fetcher_.requests(now_);
-    requests.insert(requests.end(), more.begin(), more.end());
-    EXPECT_LE(requests.size() - i, 1 + BlobFetcher::kWindowBytes / protocol::kFrameBytes);
-    asked = requests.size();
-  }
-  EXPECT_EQ(asked, 11u) << "every frame once";
-  ASSERT_NE(fetcher_.want(root_, blob_.size()), nullptr);
-  EXPECT_EQ(*fetcher_.want(root_, blob_.size()), blob_);
+TEST_F(KnownNetworkTest, ANamedOneIsRememberedForLaterStarts) {
+  const auto none = known_network(choice());
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->has_value());
+  const auto file = write("hospitals");
+  ASSERT_TRUE(known_network(choice(file)).ok());
+  const auto later = known_network(choice());
+  ASSERT_TRUE(later.ok() && later->has_value());
+  EXPECT_EQ((*later)->network_name, "hospitals");
+  EXPECT_TRUE(known_network(choice(file)).ok()) << "naming it again is no contradiction";
 }
 
-TEST_F(BlobFetcherTest, ResumesAfterLinkLoss) {
-  fetcher_.want(root_, blob_.size());
-  ASSERT_THAT(fetcher_.requests(now_), SizeIs(1));
-  ASSERT_TRUE(fetcher_.receive(now_, frame(0)).ok());
-  EXPECT_THAT(fetcher_.requests(now_), SizeIs(8));
-  fetcher_.link_lost();
-  EXPECT_THAT(fetcher_.requests(now_), SizeIs(8));
-  EXPECT_EQ(fetcher_.progress(root_)->first, protocol::kFrameBytes);
+TEST_F(KnownNetworkTest, AnotherOneInTheSameFolderIsRefusedWithAdvice) {
+  ASSERT_TRUE(known_network(choice(write("hospitals"))).ok());
+  const auto refused = known_network(choice(write("banks")));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().detail, HasSubstr("--home"));
+  EXPECT_EQ((*known_network(choice()))->network_name, "hospitals");
 }
 
-TEST_F(BlobFetcherTest, BoundsAndRefusals) {
-  fetcher_.want(root_, 1000);
-  ASSERT_THAT(fetcher_.requests(now_), SizeIs(1));
-  EXPECT_FALSE(fetcher_.receive(now_, frame(0)).ok()) << "larger than makes sense";
-  EXPECT_THAT(fetcher_.requests(now_ + BlobFetcher::kRetry), IsEmpty());
-
-  BlobFetcher other;
-  other.want(root_, blob_.size());
-  ASSERT_THAT(other.requests(now_), SizeIs(1));
-  auto wrong = frame(0);
-  wrong.bytes.pop_back();
-  EXPECT_FALSE(other.receive(now_, wrong).ok());
-  EXPECT_FALSE(other.receive(now_, frame(protocol::kFrameBytes)).ok()) << "out of order";
-  other.receive(now_, protocol::BlobMissing{root_});
-  EXPECT_THAT(other.requests(now_), IsEmpty());
-  EXPECT_THAT(other.requests(now_ + BlobFetcher::kRetry), SizeIs(1));
-  other.keep_only({});
-  EXPECT_TRUE(*other.receive(now_, frame(0)) == false) << "no longer wanted: ignored";
-}
-
-TEST_F(BlobFetcherTest, AFlippedBitIsFound) {
-  fetcher_.want(root_, blob_.size());
-  Result<bool> last = false;
-  for (int i = 0; i < 11; ++i) {
-    (void)fetcher_.requests(now_);
-    auto piece = frame(static_cast<std::uint64_t>(i) * protocol::kFrameBytes);
-    if (i == 5) piece.bytes[17] ^= 4;
-    last = fetcher_.receive(now_, piece);
-  }
-  EXPECT_EQ(last.error().code, ErrorCode::corruption);
-  EXPECT_EQ(fetcher_.want(root_, blob_.size()), nullptr);
-}
-
-TEST(OpeningTransferTest, SendsAWindowAndFollowsTheMember) {
-  const Bytes opening(10 * protocol::kFrameBytes + 5, 3);
-  OpeningTransfer transfer({}, {});
-  Instant now{1000};
-  EXPECT_THAT(transfer.frames(now, opening), SizeIs(4));
-  EXPECT_THAT(transfer.frames(now, opening), IsEmpty());
-  const auto status = [&](std::uint64_t received, std::string error = "") {
-    transfer.receive(now, {{}, {}, received, std::move(error)}, opening.size());
-  };
-  status(protocol::kFrameBytes);
-  EXPECT_THAT(transfer.frames(now, opening), SizeIs(1));
-  // The member began anew: one rewind, however often it says so.
-  status(0);
-  status(0);
-  status(0);
-  const auto again = transfer.frames(now, opening);
-  ASSERT_THAT(again, SizeIs(4));
-  EXPECT_EQ(again[0].offset, 0u);
-  status(0);
-  EXPECT_THAT(transfer.frames(now, opening), IsEmpty());
-  // It has more than we knew: nothing is sent twice.
-  status(8 * protocol::kFrameBytes);
-  EXPECT_EQ(transfer.frames(now, opening).front().offset, 8 * protocol::kFrameBytes);
-  status(opening.size());
-  EXPECT_TRUE(transfer.done());
-}
-
-TEST(OpeningTransferTest, GivesUpAfterRepeatedRefusals) {
-  const Bytes opening(100);
-  OpeningTransfer transfer({}, {});
-  Instant now{1000};
-  for (int i = 0; i <= OpeningTransfer::kRefusalsMax; ++i) {
-    EXPECT_THAT(transfer.frames(now, opening), SizeIs(1));
-    transfer.receive(now, {{}, {}, 0, "no"}, opening.size());
-    EXPECT_THAT(transfer.frames(now, opening), IsEmpty());
-    now = now + OpeningTransfer::kRetry;
-  }
-  EXPECT_TRUE(transfer.given_up());
-  EXPECT_EQ(transfer.refusal(), "no");
+TEST_F(KnownNetworkTest, APinnedChainIsHeldAgainstBoth) {
+  auto pinned = choice(write("hospitals"));
+  pinned.chain = ChainId{};
+  EXPECT_THAT(known_network(pinned).error().detail, HasSubstr("--chain pins"));
+  EXPECT_FALSE(*known_network(choice())) << "what is refused is not remembered";
+  ASSERT_TRUE(known_network(choice(folder_ / "hospitals")).ok());
+  pinned.file.clear();
+  EXPECT_THAT(known_network(pinned).error().detail, HasSubstr("--chain pins"));
 }
 
 TEST(OutboxTest, SequenceNumbersRiseEvenIfTheClockFalls) {

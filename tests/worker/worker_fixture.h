@@ -1,6 +1,5 @@
-// A scripted coordinator around one worker: a ledger whose state the test writes by hand, with real
-// signatures, certificates and proofs; a trainer that answers what the test says; a disk that is a
-// map. Time moves only when the test says so.
+// A scripted coordinator around one worker: a trainer that answers what the test says, a disk and a
+// blob store that are maps. Time moves only when the test says so.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -9,115 +8,40 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/crypto/blob_hash.h"
 #include "base/crypto/digest.h"
-#include "coordinator/ledger/block.h"
-#include "coordinator/ledger/proof.h"
-#include "coordinator/ledger/state.h"
-#include "coordinator/protocol/messages.h"
-#include "coordinator/protocol/state.h"
-#include "models/data/generators.h"
+#include "coordinator/protocol/sealing.h"
 #include "models/data/safetensors.h"
+#include "tests/worker/scripted_ledger.h"
 #include "worker/worker.h"
 
 namespace fedmesh::worker {
 
-// Secrets that differ from draw to draw and repeat from run to run.
-class CountingRandom final : public SecureRandom {
- public:
-  explicit CountingRandom(std::uint64_t seed) : random_(seed) {}
-  void fill(MutableByteView out) override {
-    for (auto& byte : out) byte = static_cast<std::uint8_t>(random_.next_u64());
-  }
-
- private:
-  SeededRandom random_;
+// An update as whoever has its key reads it.
+struct ReadUpdate {
+  protocol::UpdateHeader header;
+  std::vector<std::int32_t> values;
+  Digest digest;  // update_digest()
 };
 
-inline crypto::SigningKey test_key(std::uint8_t number) {
-  return crypto::SigningKey::from_seed(crypto::Secret<32>(std::array<std::uint8_t, 32>{number}));
-}
-
-// State entries under headers of a committee of one.
-class ScriptedLedger {
- public:
-  ScriptedLedger() {
-    genesis_.network_name = "test";
-    genesis_.created_ms = 1'000;
-    genesis_.committee = {key_.public_key()};
+inline ReadUpdate read_update(const Bytes& sealed, const protocol::ContentKey& key) {
+  ReadUpdate out;
+  const MemorySource source(sealed);
+  auto update = protocol::SealedUpdate::open(source, key);
+  EXPECT_TRUE(update.ok());
+  if (!update.ok()) return out;
+  out.header = update->header();
+  for (std::uint64_t i = 0; i < update->chunks(); ++i) {
+    const auto chunk = update->chunk(i);
+    EXPECT_TRUE(chunk.ok());
+    out.values.insert(out.values.end(), chunk->begin(), chunk->end());
   }
-
-  const ledger::Genesis& genesis() const { return genesis_; }
-  ChainId chain() const { return ledger::chain_id(genesis_); }
-
-  template <class T>
-  void put(const std::string& key, const T& value) {
-    state_.put(key, codec::encode(value));
-    changed_.push_back(key);
-  }
-
-  // The next block: a certified header over the state, with what changed since the last.
-  protocol::StateUpdate block(Instant now) {
-    ledger::Header header;
-    header.chain = chain();
-    header.height = last_ ? last_->height.next() : Height{1};
-    header.parent_hash = last_ ? ledger::header_hash(*last_) : Digest{chain().bytes};
-    header.timestamp_ms = std::max(now.ms, last_ ? last_->timestamp_ms + 1 : now.ms);
-    header.state_root = state_.root();
-    header.committee_hash = header.next_committee_hash = ledger::committee_hash(genesis_.committee);
-    header.proposer = key_.public_key();
-    last_ = header;
-    protocol::StateUpdate update{header, certify(header), {}};
-    for (const auto& key : changed_) update.entries.push_back(ledger::state_entry(state_, key));
-    changed_.clear();
-    return update;
-  }
-
-  ledger::Certificate certify(const ledger::Header& header) const {
-    const Digest hash = ledger::header_hash(header);
-    const Digest session = ledger::session_id(chain(), 0, {}, header.committee_hash);
-    const Bytes vote =
-        ledger::vote_signed_bytes(ledger::VoteType::finalize, session, 1, header.height, hash);
-    return ledger::make_certificate(ledger::VoteType::finalize, session, 1, header.height, hash, 1,
-                                    {{0, key_.sign(vote)}});
-  }
-
- private:
-  crypto::SigningKey key_ = test_key(99);
-  ledger::Genesis genesis_;
-  ledger::State state_;
-  std::vector<std::string> changed_;
-  std::optional<ledger::Header> last_;
-};
-
-// Unit worker on the generated clinics, small enough to answer by hand: 12 parameters.
-inline protocol::JobSpec clinics_job() {
-  protocol::JobSpec spec;
-  spec.name = "clinics";
-  spec.schema = models::clinics_schema();
-  spec.architecture.kind = models::ArchitectureKind::logistic;
-  spec.architecture.input_shape = {static_cast<std::int64_t>(spec.schema.features())};
-  spec.training.options.learning_rate_nano = 50'000'000;
-  spec.federation.rounds = 5;
-  spec.federation.enrol_ms = 60'000;
-  spec.federation.commit_ms = 60'000;
-  spec.federation.reveal_ms = 60'000;
-  spec.federation.committee_ms = 20'000;
-  spec.federation.evaluation_ms = 20'000;
-  spec.privacy.fraction_bits = 16;
-  return spec;
-}
-
-inline protocol::JobSpec private_clinics_job() {
-  protocol::JobSpec spec = clinics_job();
-  spec.privacy.mechanism = protocol::Mechanism::laplace;
-  spec.privacy.clip_granules = 1 << 16;
-  spec.privacy.epsilon_per_round_nano = 100'000'000;
-  spec.privacy.total = {1'000'000'000, 0};
-  return spec;
+  out.digest = protocol::update_digest(crypto::blob_root(sealed), sealed.size(), key);
+  return out;
 }
 
 class WorkerTest : public testing::Test {
@@ -128,7 +52,9 @@ class WorkerTest : public testing::Test {
   void start() {
     worker_.reset();
     tasks_.clear();
+    fetches_.clear();
     linked_ = false;
+    die_after_.reset();
     WorkerConfig config{.genesis = ledger_.genesis(),
                         .data_uri = "clinics:silo=0,silos=40,seed=1",
                         .consent = policy_,
@@ -139,9 +65,21 @@ class WorkerTest : public testing::Test {
     ASSERT_TRUE(worker.ok()) << worker.error().to_string();
     worker_ = std::move(worker).value();
   }
+  // A new process that is told everything again.
+  void restart() {
+    start();
+    link();
+    republish();
+  }
 
+  // The host dies after `die_after_` effects of an event, where that is set.
   void step(const Event& event) {
-    for (auto& effect : worker_->step(now_, event)) take(effect);
+    auto effects = worker_->step(now_, event);
+    if (die_after_ && *die_after_ < effects.size()) effects.resize(*die_after_);
+    for (auto& effect : effects) {
+      all_.push_back(effect);
+      take(effect);
+    }
   }
   void take(Effect& effect) {
     if (auto* send = std::get_if<Send>(&effect)) {
@@ -158,6 +96,17 @@ class WorkerTest : public testing::Test {
       disk_[persist->name] = persist->bytes;
     } else if (auto* erase = std::get_if<Erase>(&effect)) {
       disk_.erase(erase->name);
+    } else if (auto* blob = std::get_if<StoreBlob>(&effect)) {
+      EXPECT_EQ(crypto::blob_root(blob->bytes), blob->root);
+      EXPECT_TRUE(kept_.contains(blob->root)) << "stored before it is kept";
+      blobs_[blob->root] = blob->bytes;
+    } else if (auto* fetch = std::get_if<FetchBlob>(&effect)) {
+      fetches_.push_back(*fetch);
+    } else if (auto* keep = std::get_if<KeepBlobs>(&effect)) {
+      kept_ = keep->roots;
+      std::erase_if(blobs_, [&](const auto& entry) { return !kept_.contains(entry.first); });
+    } else if (auto* dial = std::get_if<DialBulk>(&effect)) {
+      bulk_ports_.push_back(dial->port);
     } else if (auto* disconnect = std::get_if<Disconnect>(&effect)) {
       disconnects_.push_back(disconnect->reason);
     } else {
@@ -172,10 +121,10 @@ class WorkerTest : public testing::Test {
   void receive(const protocol::Message& message) {
     step(Received{kCoordinator, protocol::encode_message(message)});
   }
-  void link() {
+  void link(std::uint32_t bulk_port = 7701) {
     linked_ = true;
     step(LinkUp{kCoordinator});
-    receive(protocol::Welcome{ledger::encode_genesis(ledger_.genesis()), {0}});
+    receive(protocol::Welcome{ledger::encode_genesis(ledger_.genesis()), {0}, bulk_port});
   }
   void unlink() {
     linked_ = false;
@@ -218,6 +167,12 @@ class WorkerTest : public testing::Test {
     }
     return std::nullopt;
   }
+  std::optional<protocol::Commit> take_commit() {
+    return take_record<protocol::Commit>(ledger::RecordKind::commit);
+  }
+  std::optional<protocol::Reveal> take_reveal() {
+    return take_record<protocol::Reveal>(ledger::RecordKind::reveal);
+  }
   std::string said() const {
     std::string out;
     for (const auto& log : log_) out += log.line + "\n";
@@ -258,7 +213,7 @@ class WorkerTest : public testing::Test {
         models::initial_parameters(spec.architecture, spec.initial_seed));
     job_.base_root = crypto::blob_root(base_);
     ledger_.put(protocol::spec_key(job_.id), spec_);
-    ledger_.put(protocol::job_key(job_.id), job_);
+    put_job();
     block();
   }
   void put_job() { ledger_.put(protocol::job_key(job_.id), job_); }
@@ -268,8 +223,13 @@ class WorkerTest : public testing::Test {
     ledger_.put(protocol::round_key(job_.id, round_.slot), round_);
     block();
   }
+  void republish() {
+    ledger_.put(protocol::spec_key(job_.id), spec_);
+    put_job();
+    put_round(round_.phase);
+  }
   // Enrols this worker and opens the first round with it, in its commit phase.
-  void open_round() {
+  void open_round(std::size_t members = 1) {
     answer_describe();
     const auto enrol = take_record<protocol::Enrol>(ledger::RecordKind::enrol);
     ASSERT_TRUE(enrol.has_value()) << said();
@@ -281,8 +241,13 @@ class WorkerTest : public testing::Test {
     round_.slot = job_.next;
     round_.base_root = job_.base_root;
     round_.config_hash = job_.config_hash;
-    round_.members.resize(1);
-    round_.members[0].member = kCoordinator;
+    round_.epsilon_nano = spec_.privacy.epsilon_per_round_nano;
+    for (std::size_t i = 0; i < members; ++i) {
+      protocol::MemberSlot member;
+      member.member = test_key(static_cast<std::uint8_t>(99 - i)).node_id();
+      member.round_key = crypto::x25519_public(member_secret(i));
+      round_.members.push_back(member);
+    }
     round_.cohort.resize(1);
     round_.cohort[0].worker = worker_->id();
     round_.cohort[0].data_root = enrol->data_root;
@@ -292,14 +257,45 @@ class WorkerTest : public testing::Test {
   // Up to the reveal phase; returns the commitment.
   Digest commit() {
     answer_train(1.0f);
-    const auto record = take_record<protocol::Commit>(ledger::RecordKind::commit);
+    const auto record = take_commit();
     EXPECT_TRUE(record.has_value()) << said();
+    if (!record) return {};
     round_.cohort[0].commitment = record->commitment;
     put_round(protocol::RoundPhase::revealing);
     return record->commitment;
   }
-  protocol::OpeningStatus received(std::uint64_t bytes, std::string error = "") const {
-    return {job_.id, round_.slot, bytes, std::move(error)};
+  // Up to the revealed update being final.
+  protocol::Reveal deliver() {
+    commit();
+    auto reveal = take_reveal();
+    EXPECT_TRUE(reveal.has_value()) << said();
+    round_.cohort[0].reveal = Digest{};
+    put_round(protocol::RoundPhase::checking);
+    return reveal.value_or(protocol::Reveal{});
+  }
+  static crypto::X25519Secret member_secret(std::size_t index) {
+    std::array<std::uint8_t, 32> bytes;
+    bytes.fill(static_cast<std::uint8_t>(0x40 + index));
+    return crypto::X25519Secret(bytes);
+  }
+  protocol::SealContext context() const {
+    return {ledger_.chain(), job_.id, round_.slot, worker_->id()};
+  }
+  std::string opening_name() const { return opening_item(job_.id, round_.slot); }
+  StoredOpening stored_opening() const {
+    const auto stored = codec::decode<StoredOpening>(disk_.at(opening_name()));
+    EXPECT_TRUE(stored.ok());
+    return stored.ok() ? *stored : StoredOpening{};
+  }
+  // The update under way, read with what is on this worker's own disk.
+  ReadUpdate own_update() const {
+    const auto stored = stored_opening();
+    return read_update(blobs_.at(stored.ciphertext_root), protocol::ContentKey(stored.content_key));
+  }
+  Digest commitment_of(const ReadUpdate& update) const {
+    return protocol::commitment(ledger_.chain(), job_.id, round_.slot, round_.base_root,
+                                worker_->id(), round_.cohort[0].data_root, update.digest,
+                                update.header.trace_root, update.header.salt);
   }
 
   const NodeId kCoordinator = test_key(99).node_id();
@@ -308,11 +304,17 @@ class WorkerTest : public testing::Test {
   CountingRandom random_{5};
   ScriptedLedger ledger_;
   std::map<std::string, Bytes> disk_;
+  std::map<Digest, Bytes> blobs_;
   std::unique_ptr<Worker> worker_;
   bool linked_ = false;
+  std::optional<std::size_t> die_after_;
 
+  std::vector<Effect> all_;
   std::vector<protocol::Message> sent_;
   std::deque<trainer::Request> tasks_;
+  std::vector<FetchBlob> fetches_;
+  std::set<Digest> kept_;
+  std::vector<std::uint32_t> bulk_ports_;
   std::vector<std::uint64_t> cancelled_;
   std::vector<std::string> disconnects_;
   std::vector<Log> log_;

@@ -56,8 +56,8 @@ struct EraseItem {
 struct Note {
   LogEvent event;
 };
-using AggregatorEffect = std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, PersistItem,
-                                      EraseItem, Note>;
+using AggregatorEffect =
+    std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, PersistItem, EraseItem, Note>;
 using AggregatorEffects = std::vector<AggregatorEffect>;
 
 class Aggregator {
@@ -85,15 +85,18 @@ class Aggregator {
     Stage stage = Stage::fetching;
     protocol::Reveal reveal;
     std::optional<OpenedUpdate> opened;
+    // The blob under its root was fetched as, or opened as, a sealed update. Whatever else somebody
+    // names as his ciphertext (a model, say) is not this machine's to remove.
+    bool ours = false;
   };
   struct Duty {
     protocol::Slot slot;
     std::optional<crypto::X25519Secret> key;
     std::map<NodeId, Update> updates;
-    std::shared_ptr<const RoundView> view;             // once the set of members is final
-    std::optional<protocol::RoundPhase> answered;      // the last phase that was answered
-    bool aggregating = false;                          // the task is out
-    bool over = false;                                 // erased
+    std::shared_ptr<const RoundView> view;         // once the set of members is final
+    std::optional<protocol::RoundPhase> answered;  // the last phase that was answered
+    bool aggregating = false;                      // the task is out
+    bool over = false;                             // erased
   };
 
   void serve(Instant now, const ledger::Chain& chain, const JobId& job);
@@ -101,6 +104,10 @@ class Aggregator {
               Duty& duty);
   void collect(Instant now, const ledger::Chain& chain, const protocol::RoundState& round,
                Duty& duty);
+  void fetch(Update& update, const NodeId& worker);
+  bool is_wanted(const Digest& root) const;
+  void checked(Instant now, Checked result);
+  void aggregated(Instant now, Aggregated result);
   void avail(Instant now, const protocol::RoundState& round, Duty& duty);
   void aggregate(Instant now, const protocol::RoundState& round, Duty& duty);
   void finish(const JobId& job, Duty& duty);

@@ -43,7 +43,7 @@ Effects Coordinator::step(Instant now, Event event) {
     peers_[up->peer] = Peer{};
   } else if (const auto* down = std::get_if<LinkDown>(&event)) {
     peers_.erase(down->peer);
-    for (auto& [root, peers] : offers_) peers.erase(down->peer);
+    forget_offers(down->peer);
   } else if (const auto* received = std::get_if<Received>(&event)) {
     receive(now, received->peer, received->message);
   } else if (const auto* arrived = std::get_if<BlobArrived>(&event)) {
@@ -111,18 +111,17 @@ void Coordinator::check_head(const protocol::ProvenHead& head) {
   if (header.chain != chain_->id() ||
       !ledger::verify_certificate(head.certificate, header, chain_->genesis().committee).ok())
     return;  // proves nothing
-  const auto halt = [&](const std::string& what) {
-    effects_.push_back(Halt{corruption(
-        what +
-        ". Find the newest copy of the ledger (or the other coordinator that runs with this "
-        "key) and go on with that one; this one must not make blocks")});
+  const auto stop = [&](const std::string& what) {
+    halt(corruption(what +
+                    ". Find the newest copy of the ledger (or the other coordinator that runs with "
+                    "this key) and go on with that one; this one must not make blocks"));
   };
   if (header.height > chain_->height())
-    return halt("a node has a certificate of block " + std::to_string(header.height.value) +
+    return stop("a node has a certificate of block " + std::to_string(header.height.value) +
                 ", this ledger ends at block " + std::to_string(chain_->height().value));
   const auto own = chain_->get(header.height);
   if (own.ok() && ledger::header_hash(own->block.header) != ledger::header_hash(header))
-    halt("a node has a certificate of another block " + std::to_string(header.height.value) +
+    stop("a node has a certificate of another block " + std::to_string(header.height.value) +
          " than this ledger");
 }
 
@@ -175,6 +174,20 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobOffer&
     return refuse("8 blobs are on their way already; try again later");
   offers_[offer.root].insert(peer);
   effects_.push_back(FetchBlob{offer.root, offer.bytes, peer});
+}
+
+// A blob whose submitters are all gone would keep its place for ever.
+void Coordinator::forget_offers(const NodeId& peer) {
+  const auto wanted = aggregator_->pins();
+  for (auto at = offers_.begin(); at != offers_.end();) {
+    at->second.erase(peer);
+    if (!at->second.empty()) {
+      ++at;
+      continue;
+    }
+    if (!wanted.contains(at->first)) effects_.push_back(ForgetBlob{at->first});
+    at = offers_.erase(at);
+  }
 }
 
 void Coordinator::blob_arrived(Instant now, const Digest& root) {
@@ -230,7 +243,7 @@ void Coordinator::handle(Instant, const NodeId& peer, const Other&) {
 void Coordinator::run(Instant now) {
   consensus_wake_.reset();
   for (int i = 0; i < kRunsMax; ++i)
-    if (!run_once(now)) return;
+    if (halted_ || !run_once(now)) return;
   consensus_wake_ = now;
 }
 
@@ -241,6 +254,7 @@ bool Coordinator::run_once(Instant now) {
   provide_initial_models();
   provide_beacons();
   take(now, aggregator_->step(now, *chain_));
+  if (halted_) return false;
   const bool had_records = !waiting_.empty();
   if (had_records) {
     take(now, consensus_->step(now, consensus::Submit{std::exchange(waiting_, {})}));
@@ -268,7 +282,7 @@ void Coordinator::take(Instant now, consensus::Effects effects) {
     } else if (const auto* wake = std::get_if<consensus::WakeAt>(&effect)) {
       consensus_wake_ = wake->at;
     } else if (auto* halted = std::get_if<consensus::Halted>(&effect)) {
-      effects_.push_back(Halt{halted->reason});
+      halt(halted->reason);
     }
   }
 }
@@ -295,12 +309,12 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
     } else if (auto* task = std::get_if<rounds::Compute>(&effect)) {
       effects_.push_back(Compute{std::move(task->task)});
     } else if (auto* item = std::get_if<rounds::PersistItem>(&effect)) {
-      if (const auto written = items_.write(item->name, item->bytes); !written.ok())
-        effects_.push_back(Halt{written.error()});
+      const auto written = items_.write(item->name, item->bytes);
       crypto::wipe(item->bytes);
+      if (!written.ok()) return halt(written.error());  // what relies on it is not said
     } else if (auto* erased = std::get_if<rounds::EraseItem>(&effect)) {
       if (const auto gone = items_.erase(erased->name); !gone.ok())
-        effects_.push_back(Halt{gone.error()});
+        halt(gone.error());
     } else {
       effects_.push_back(Log{std::move(std::get<rounds::Note>(effect).event)});
     }
@@ -389,6 +403,12 @@ void Coordinator::publish(Instant now) {
     log(now, "job." + std::string(protocol::to_string(job.phase)),
         job.id.short_hex() + " " + job.name + ": " + job.reason);
   }
+}
+
+// No block is made from here on, whatever the host does with the effect.
+void Coordinator::halt(const Error& reason) {
+  halted_ = true;
+  effects_.push_back(Halt{reason});
 }
 
 void Coordinator::send(const NodeId& peer, const protocol::Message& message) {

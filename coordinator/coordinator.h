@@ -144,9 +144,11 @@ class Coordinator {
   void check_head(const protocol::ProvenHead& head);
   void blob_arrived(Instant now, const Digest& root);
   void blob_failed(Instant now, const Digest& root, const Error& reason);
+  void forget_offers(const NodeId& peer);
   void answer_offer(const Digest& root, const std::string& error);
   void collect_evidence(Instant now, const ledger::Record& record);
   void publish(Instant now);
+  void halt(const Error& reason);
   void send(const NodeId& peer, const protocol::Message& message);
   void log(Instant now, std::string kind, std::string detail);
   void log_rejection(Instant now, const consensus::Rejected& rejected);
@@ -175,6 +177,7 @@ class Coordinator {
   std::optional<Height> pinned_at_;
   Instant rejections_since_;
   int rejections_ = 0;
+  bool halted_ = false;
   Effects effects_;
 };
 

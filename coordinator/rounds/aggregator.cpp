@@ -37,6 +37,21 @@ std::optional<protocol::Reveal> reveal_of(const ledger::Chain& chain, const Dige
   return std::move(*reveal);
 }
 
+// Those with a final reveal, in the order in which the reveals became final: whoever repeats
+// another one's root comes after him.
+std::vector<const protocol::CohortSlot*> in_reveal_order(const ledger::Chain& chain,
+                                                         const RoundState& round) {
+  std::vector<std::pair<std::uint64_t, const protocol::CohortSlot*>> order;
+  for (const auto& slot : round.cohort) {
+    const auto* location = slot.reveal ? chain.find(*slot.reveal) : nullptr;
+    if (location != nullptr) order.emplace_back(location->log_index, &slot);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<const protocol::CohortSlot*> out;
+  for (const auto& [index, slot] : order) out.push_back(slot);
+  return out;
+}
+
 template <class Payload>
 SubmitPayload submit(RecordKind kind, const JobId& job, const Payload& payload) {
   return {kind, job, codec::encode(payload)};
@@ -153,25 +168,39 @@ void Aggregator::collect(Instant now, const ledger::Chain& chain, const RoundSta
   if (!duty.view)
     duty.view = std::make_shared<const RoundView>(RoundView{
         chain_, require<protocol::JobSpec>(chain.state(), protocol::spec_key(round.job)), round});
-  for (const auto& slot : round.cohort) {
-    if (!slot.reveal) continue;
-    auto at = duty.updates.find(slot.worker);
+  for (const auto* slot : in_reveal_order(chain, round)) {
+    auto at = duty.updates.find(slot->worker);
     if (at == duty.updates.end()) {
-      auto reveal = reveal_of(chain, *slot.reveal);
-      FM_CHECK(reveal.has_value(), "a reveal that the state counts is in the chain");
-      at = duty.updates.emplace(slot.worker, Update{}).first;
-      at->second.reveal = std::move(*reveal);
-      if (!blobs_.holds(at->second.reveal.ciphertext_root))
-        effects_.push_back(
-            FetchUpdate{at->second.reveal.ciphertext_root, at->second.reveal.length, slot.worker});
+      auto reveal = reveal_of(chain, *slot->reveal);
+      if (!reveal) continue;  // the ledger's disk fails; the next step asks again
+      Update fresh;
+      fresh.reveal = std::move(*reveal);
+      if (!blobs_.holds(fresh.reveal.ciphertext_root)) fetch(fresh, slot->worker);
+      at = duty.updates.emplace(slot->worker, std::move(fresh)).first;
     }
     Update& update = at->second;
     if (update.stage != Update::Stage::fetching || !blobs_.holds(update.reveal.ciphertext_root))
       continue;
     update.stage = Update::Stage::checking;
     effects_.push_back(Compute{
-        CheckTask{duty.view, slot.worker, update.reveal, RoundKey{self_, duty.key->clone()}}});
+        CheckTask{duty.view, slot->worker, update.reveal, RoundKey{self_, duty.key->clone()}}});
   }
+}
+
+// A root that was named before stays with the worker who named it first: somebody who repeats it
+// must not become the one it is fetched from.
+void Aggregator::fetch(Update& update, const NodeId& worker) {
+  if (is_wanted(update.reveal.ciphertext_root)) return;
+  update.ours = true;
+  effects_.push_back(FetchUpdate{update.reveal.ciphertext_root, update.reveal.length, worker});
+}
+
+bool Aggregator::is_wanted(const Digest& root) const {
+  for (const auto& [job, duty] : duties_)
+    for (const auto& [worker, update] : duty.updates)
+      if (update.reveal.ciphertext_root == root && update.stage != Update::Stage::refused)
+        return true;
+  return false;
 }
 
 // Answers as soon as every reveal is settled; half the phase is left to those that are still on
@@ -249,39 +278,10 @@ AggregatorEffects Aggregator::fetch_failed(Instant now, const ledger::Chain& cha
 
 AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, ComputeDone result) {
   effects_.clear();
-  if (auto* checked = std::get_if<Checked>(&result)) {
-    const auto duty = duties_.find(checked->job);
-    const bool wanted = duty != duties_.end() && duty->second.slot == checked->slot;
-    const auto at =
-        wanted ? duty->second.updates.find(checked->worker) : std::map<NodeId, Update>::iterator();
-    if (wanted && at != duty->second.updates.end() && at->second.stage == Update::Stage::checking) {
-      Update& update = at->second;
-      if (checked->update.ok()) {
-        update.opened = std::move(checked->update).value();
-        update.stage = Update::Stage::checked;
-      } else {
-        // Damage on our own disk is no fault of the worker: the store has dropped the blob.
-        const bool damaged = !blobs_.holds(update.reveal.ciphertext_root);
-        update.stage = damaged ? Update::Stage::fetching : Update::Stage::refused;
-        if (damaged)
-          effects_.push_back(
-              FetchUpdate{update.reveal.ciphertext_root, update.reveal.length, checked->worker});
-        note(now, damaged ? "update.damaged" : "update.refused", duty->second.view->round,
-             checked->worker.short_hex() + ": " + checked->update.error().to_string());
-      }
-    }
+  if (auto* one = std::get_if<Checked>(&result)) {
+    checked(now, std::move(*one));
   } else {
-    auto& aggregated = std::get<Aggregated>(result);
-    const auto duty = duties_.find(aggregated.job);
-    if (duty != duties_.end() && duty->second.slot == aggregated.slot && duty->second.aggregating) {
-      duty->second.answered = RoundPhase::aggregating;
-      if (aggregated.attest.ok()) {
-        effects_.push_back(submit(RecordKind::attest, aggregated.job, *aggregated.attest));
-      } else {
-        note(now, "aggregate.failed", duty->second.view->round,
-             aggregated.attest.error().to_string());
-      }
-    }
+    aggregated(now, std::move(std::get<Aggregated>(result)));
   }
   auto before = std::exchange(effects_, {});
   auto after = step(now, chain);
@@ -290,15 +290,66 @@ AggregatorEffects Aggregator::done(Instant now, const ledger::Chain& chain, Comp
   return before;
 }
 
+void Aggregator::checked(Instant now, Checked result) {
+  const auto duty = duties_.find(result.job);
+  if (duty == duties_.end() || duty->second.slot != result.slot) return;
+  const auto at = duty->second.updates.find(result.worker);
+  if (at == duty->second.updates.end() || at->second.stage != Update::Stage::checking) return;
+  Update& update = at->second;
+  if (result.update.ok()) {
+    update.opened = std::move(result.update).value();
+    update.stage = Update::Stage::checked;
+    update.ours = true;
+    return;
+  }
+  // Damage on our own disk is no fault of the worker: the store has dropped the blob.
+  const bool damaged = !blobs_.holds(update.reveal.ciphertext_root);
+  update.stage = Update::Stage::refused;
+  if (damaged) {
+    fetch(update, result.worker);
+    update.stage = Update::Stage::fetching;
+  }
+  note(now, damaged ? "update.damaged" : "update.refused", duty->second.view->round,
+       result.worker.short_hex() + ": " + result.update.error().to_string());
+}
+
+void Aggregator::aggregated(Instant now, Aggregated result) {
+  const auto at = duties_.find(result.job);
+  if (at == duties_.end() || at->second.slot != result.slot || !at->second.aggregating) return;
+  Duty& duty = at->second;
+  if (result.attest.ok()) {
+    duty.answered = RoundPhase::aggregating;
+    effects_.push_back(submit(RecordKind::attest, result.job, *result.attest));
+    return;
+  }
+  note(now, "aggregate.failed", duty.view->round, result.attest.error().to_string());
+  // What the disk lost since it was checked is fetched and checked again; then once more.
+  bool lost = false;
+  for (auto& [worker, update] : duty.updates) {
+    if (update.stage != Update::Stage::checked || blobs_.holds(update.reveal.ciphertext_root))
+      continue;
+    lost = true;
+    update.opened.reset();
+    update.stage = Update::Stage::refused;
+    fetch(update, worker);
+    update.stage = Update::Stage::fetching;
+  }
+  if (lost)
+    duty.aggregating = false;
+  else
+    duty.answered = RoundPhase::aggregating;
+}
+
 // Keys first: whatever is left of the ciphertexts is then of no use to anybody.
 void Aggregator::finish(const JobId& job, Duty& duty) {
   if (duty.over) return;
   duty.over = true;
   effects_.push_back(EraseItem{round_key_item(job, duty.slot)});
   duty.key.reset();
-  for (auto& [worker, update] : duty.updates)
-    effects_.push_back(DropUpdate{update.reveal.ciphertext_root});
-  duty.updates.clear();
+  const auto updates = std::exchange(duty.updates, {});
+  for (const auto& [worker, update] : updates)
+    if (update.ours && !is_wanted(update.reveal.ciphertext_root))
+      effects_.push_back(DropUpdate{update.reveal.ciphertext_root});
   duty.view.reset();
 }
 

@@ -85,6 +85,9 @@ class Aggregator {
     Stage stage = Stage::fetching;
     protocol::Reveal reveal;
     std::optional<OpenedUpdate> opened;
+    // The blob under its root was fetched as, or opened as, a sealed update. Whatever else somebody
+    // names as his ciphertext (a model, say) is not this machine's to remove.
+    bool ours = false;
   };
   struct Duty {
     protocol::Slot slot;
@@ -101,6 +104,10 @@ class Aggregator {
               Duty& duty);
   void collect(Instant now, const ledger::Chain& chain, const protocol::RoundState& round,
                Duty& duty);
+  void fetch(Update& update, const NodeId& worker);
+  bool is_wanted(const Digest& root) const;
+  void checked(Instant now, Checked result);
+  void aggregated(Instant now, Aggregated result);
   void avail(Instant now, const protocol::RoundState& round, Duty& duty);
   void aggregate(Instant now, const protocol::RoundState& round, Duty& duty);
   void finish(const JobId& job, Duty& duty);

@@ -75,7 +75,8 @@ void advance_enrolment(const ledger::BlockContext& context, ledger::State& state
   const bool answered = all_workers_answered(state, job);
   const bool due = context.timestamp.ms >= job.phase_deadline_ms;
   if (full || (enough && (answered || due))) return start_drawing(job);
-  if (enough || !due) {
+  // Whoever is admitted later is still heard: the job then waits.
+  if (enough || (!due && !answered)) {
     job.reason = enrolled_text(job, spec);
     return;
   }

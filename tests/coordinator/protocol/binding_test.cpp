@@ -6,6 +6,7 @@
 #include <set>
 
 #include "coordinator/protocol/round_records.h"
+#include "coordinator/protocol/sealing.h"
 #include "sample_job.h"
 
 namespace fedmesh::protocol {
@@ -18,7 +19,10 @@ struct Inputs {
   Digest base = sample_id(3);
   NodeId worker{sample_id(4).bytes};
   Digest data_root = sample_id(5);
-  Opening opening{{1, 2, 3}, sample_id(6).bytes};
+  Digest update = sample_id(6);
+  Digest ciphertext_root = sample_id(15);
+  std::uint64_t length = 1234;
+  std::array<std::uint8_t, 32> content_key = sample_id(16).bytes;
   Digest trace_root = sample_id(7);
   Score score{693'147, 80, 100};
   std::array<std::uint8_t, 32> salt = sample_id(8).bytes;
@@ -48,8 +52,8 @@ void expect_bound(const Hash& hash, const std::vector<Change>& changes) {
 TEST(BindingTest, CommitmentCoversEveryInput) {
   expect_bound(
       [](const Inputs& in) {
-        return commitment(in.chain, in.job, in.slot, in.base, in.worker, in.data_root, in.opening,
-                          in.trace_root);
+        return commitment(in.chain, in.job, in.slot, in.base, in.worker, in.data_root, in.update,
+                          in.trace_root, in.salt);
       },
       {
           [](Inputs& in) { in.chain.bytes[31] ^= 1; },
@@ -59,10 +63,23 @@ TEST(BindingTest, CommitmentCoversEveryInput) {
           [](Inputs& in) { in.base.bytes[0] ^= 1; },
           [](Inputs& in) { in.worker.bytes[0] ^= 1; },
           [](Inputs& in) { in.data_root.bytes[0] ^= 1; },
-          [](Inputs& in) { in.opening.update[0] ^= 1; },
-          [](Inputs& in) { in.opening.update.push_back(0); },
-          [](Inputs& in) { in.opening.salt[31] ^= 1; },
+          [](Inputs& in) { in.update.bytes[0] ^= 1; },
           [](Inputs& in) { in.trace_root.bytes[0] ^= 1; },
+          [](Inputs& in) { in.salt[31] ^= 1; },
+          [](Inputs& in) { std::swap(in.update, in.trace_root); },
+      });
+}
+
+TEST(BindingTest, UpdateDigestCoversEveryInput) {
+  expect_bound(
+      [](const Inputs& in) {
+        return update_digest(in.ciphertext_root, in.length, ContentKey(in.content_key));
+      },
+      {
+          [](Inputs& in) { in.ciphertext_root.bytes[31] ^= 1; },
+          [](Inputs& in) { in.length = 1235; },
+          [](Inputs& in) { in.content_key[0] ^= 1; },
+          [](Inputs& in) { std::swap(in.ciphertext_root.bytes, in.content_key); },
       });
 }
 

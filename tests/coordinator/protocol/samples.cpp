@@ -1,6 +1,7 @@
 #include "samples.h"
 
 #include "coordinator/protocol/messages.h"
+#include "coordinator/protocol/sealing.h"
 #include "coordinator/protocol/state.h"
 #include "sample_job.h"
 
@@ -66,6 +67,19 @@ StateUpdate state_update() {
 
 Attest attest() { return {kSlot, sample_id(15), sample_id(16), sample_id(17), sample_id(18)}; }
 Score score() { return {693'147, 812, 1000}; }
+
+// Two commit records of one worker for one slot, which name different commitments.
+Evidence evidence() {
+  const auto worker = crypto::SigningKey::from_seed(crypto::Secret<32>(sample_id(10).bytes));
+  const auto signed_commit = [&](std::uint64_t seq, std::uint8_t commitment) {
+    return ledger::encode_record(
+        ledger::sign_record(worker, ledger::RecordKind::commit, chain(), job(), seq,
+                            codec::encode(Commit{kSlot, sample_id(commitment)})));
+  };
+  Evidence out{signed_commit(4, 1), signed_commit(5, 2)};
+  if (BytesLess()(out.second, out.first)) std::swap(out.first, out.second);
+  return out;
+}
 
 std::array<std::uint8_t, 32> salt() { return sample_id(60).bytes; }
 
@@ -159,19 +173,17 @@ class Samples {
   }
 
   void messages() {
-    message("hello", Hello{chain(), "fedmesh/0.1.0", true});
-    message("welcome", Welcome{kText, Height{9}});
+    message("hello", Hello{chain(), "fedmesh/0.1.0", true, std::nullopt});
+    message("hello with head",
+            Hello{chain(), "fedmesh/0.1.0", true, ProvenHead{header(), certificate()}});
+    message("welcome", Welcome{kText, Height{9}, 7402});
     message("submit record", SubmitRecord{kText});
     message("record result", RecordResult{sample_id(1), Height{9}, ""});
     message("record refused", RecordResult{sample_id(1), std::nullopt, "stale"});
     message("state update", state_update());
-    message("blob request", BlobRequest{sample_id(1), kFrameBytes});
-    message("blob frame", BlobFrame{sample_id(1), 100, 0, kText});
-    message("blob missing", BlobMissing{sample_id(1)});
-    message("opening frame", OpeningFrame{job(), kSlot, 3, 0, kText});
-    message("opening status", OpeningStatus{job(), kSlot, 3, "too long"});
-    message("blob put", BlobPut{sample_id(1), 3, 0, kText});
-    message("blob put status", BlobPutStatus{sample_id(1), 3, true, ""});
+    message("blob offer", BlobOffer{sample_id(1), 3000});
+    message("blob stored", BlobOfferAnswer{sample_id(1), true, ""});
+    message("blob refused", BlobOfferAnswer{sample_id(1), false, "no room"});
     message("state query", StateQuery{1, "job/", "job/a", 50});
     message("state answer", StateAnswer{1, state_update(), true});
     message("block query", BlockQuery{2, Height{5}});
@@ -190,14 +202,16 @@ class Samples {
     payload("beacon", Beacon{kSlot, salt()});
     payload("accept", Accept{kSlot, crypto::X25519Public{sample_id(3).bytes}});
     payload("commit", Commit{kSlot, sample_id(4)});
-    payload("reveal", Reveal{kSlot, 0, {}, 1234, {}});
-    payload("sealed reveal", Reveal{kSlot, 1, sample_id(5), 1234, {{node(6), kText}}});
+    payload("reveal", Reveal{kSlot,
+                             kSealSuite,
+                             sample_id(5),
+                             1234,
+                             {{node(6), Bytes(kBoxBytes, 0x5a)}, {node(7), kText}}});
     payload("avail", Avail{kSlot, {0x05}});
     payload("attest", attest());
     payload("score commit", ScoreCommit{kSlot, sample_id(7)});
     payload("score reveal", ScoreReveal{kSlot, score(), salt()});
-    payload("update", Update{{1, 0, 0, 0, 255, 255, 255, 255}, 500, salt(), {}});
-    payload("opening", Opening{kText, salt()});
+    payload("evidence", evidence());
   }
 
   void states() {
@@ -205,7 +219,8 @@ class Samples {
     state("spec", record_job());
     state("round", round_state());
     state("contribution", Contribution{job(), kSlot, node(1), sample_id(2), true, true, 500});
-    state("node", NodeState{key(1), kAllRoles, "clinic-a", 500'000, 2});
+    state("node", NodeState{key(1), kAllRoles, "clinic-a", 500'000, 2, false});
+    state("banned node", NodeState{key(1), 0, "clinic-a", 0, 2, true});
   }
 
   std::vector<Sample> samples_;

@@ -3,11 +3,10 @@
 
 #include <cmath>
 
-#include "base/crypto/blob_hash.h"
-#include "coordinator/rounds/openings.h"
 #include "models/data/safetensors.h"
 #include "privacy/noise.h"
 #include "tests/coordinator/rounds/machine_fixture.h"
+#include "tests/coordinator/rounds/sealed_fixture.h"
 
 namespace fedmesh::rounds {
 namespace {
@@ -39,17 +38,41 @@ class AggregateTest : public testing::Test {
     out.reveal_set_root = crypto::blake2b(as_bytes("S"));
     return out;
   }
-  std::vector<CheckedUpdate> random_updates(const JobSpec& spec, std::size_t count) {
-    std::vector<CheckedUpdate> out(count);
+  std::vector<PlainUpdate> random_updates(const JobSpec& spec, std::size_t count) {
+    std::vector<PlainUpdate> out(count);
     for (std::size_t i = 0; i < count; ++i) {
       out[i].worker.bytes[0] = static_cast<std::uint8_t>(i);
       out[i].examples = 10 * (i + 1);
       out[i].seed_share.fill(static_cast<std::uint8_t>(i + 1));
+      for (auto& byte : out[i].content_key) byte = static_cast<std::uint8_t>(random_.next_u64());
       out[i].values.resize(models::elements(spec.architecture.layout()));
       for (auto& value : out[i].values)
         value = static_cast<std::int32_t>(random_.below(2'000'001)) - 1'000'000;
     }
     return out;
+  }
+  struct Files {
+    Bytes model;
+    Bytes base;
+    std::size_t longest = 0;  // of all reads and writes
+  };
+  // Seals the updates, computes, and checks what is said of the files.
+  Result<Files> aggregate(const JobSpec& spec, RoundState at,
+                          const std::vector<PlainUpdate>& updates, const Bytes& base) const {
+    MemoryFiles files;
+    at.base_root = files.put(base);
+    std::vector<OpenedUpdate> opened;
+    for (const auto& update : updates)
+      opened.push_back({update.worker, files.put(update.seal()), update.key(), update.examples,
+                        crypto::Secret<32>(update.seed_share)});
+    MemorySink next, model;
+    FM_TRY(const auto out,
+           compute_aggregate(chain_, spec, at, opened, files.opener(), next, model));
+    EXPECT_EQ(out.model_sha256, crypto::sha256(model.bytes));
+    EXPECT_EQ(out.separate_base, spec.training.average_iterates);
+    EXPECT_EQ(next.bytes.empty(), !out.separate_base);
+    return Files{model.bytes, out.separate_base ? next.bytes : model.bytes,
+                 std::max({files.longest_read(), next.longest, model.longest})};
   }
   std::vector<float> random_base(const JobSpec& spec) {
     std::vector<float> out(models::elements(spec.architecture.layout()));
@@ -74,7 +97,7 @@ class AggregateTest : public testing::Test {
     }
     return base;
   }
-  static std::vector<std::int64_t> sum_of(const std::vector<CheckedUpdate>& updates,
+  static std::vector<std::int64_t> sum_of(const std::vector<PlainUpdate>& updates,
                                           bool by_examples = false) {
     std::vector<std::int64_t> sum(updates.front().values.size());
     for (const auto& update : updates)
@@ -93,11 +116,51 @@ TEST_F(AggregateTest, IsPlainFederatedAveragingWithoutNoise) {
   const auto base = random_base(spec);
   for (const std::size_t count : {1u, 2u, 3u, 7u}) {
     const auto updates = random_updates(spec, count);
-    const auto out = compute_aggregate(chain_, spec, round(spec), updates, file(spec, base));
+    const auto out = aggregate(spec, round(spec), updates, file(spec, base));
     ASSERT_TRUE(out.ok()) << out.error().to_string();
     EXPECT_EQ(out->model, file(spec, step(base, sum_of(updates), count, spec)));
     EXPECT_EQ(out->base, out->model);
   }
+}
+
+// Three sealed chunks, three blocks of the model: no file is read or written in one piece.
+TEST_F(AggregateTest, LargeOnesGoThroughBlockByBlock) {
+  for (const bool averaged : {false, true}) {
+    JobSpec spec = plain_spec(40'000);
+    spec.training.average_iterates = averaged;
+    const auto base = random_base(spec);
+    const auto updates = random_updates(spec, 3);
+    ASSERT_GT(updates[0].seal().size(), 2 * protocol::kSealedChunkBytes);
+    const auto out = aggregate(spec, round(spec), updates, file(spec, base));
+    ASSERT_TRUE(out.ok()) << out.error().to_string();
+    // The mean of one iterate is that iterate.
+    EXPECT_EQ(out->model, file(spec, step(base, sum_of(updates), 3, spec)));
+    EXPECT_LE(out->longest, 128u * 1024) << "one block of f64";
+  }
+}
+
+TEST_F(AggregateTest, DamagedOrMissingCiphertextsAreErrors) {
+  const JobSpec spec = plain_spec();
+  const auto updates = random_updates(spec, 2);
+  MemoryFiles files;
+  RoundState at = round(spec);
+  at.base_root = files.put(file(spec, random_base(spec)));
+  const auto code = [&](const Digest& root) {
+    std::vector<OpenedUpdate> opened;
+    opened.push_back({updates[0].worker, files.put(updates[0].seal()), updates[0].key(), 10, {}});
+    opened.push_back({updates[1].worker, root, updates[1].key(), 20, {}});
+    MemorySink next, model;
+    const auto out = compute_aggregate(chain_, spec, at, opened, files.opener(), next, model);
+    EXPECT_TRUE(model.bytes.empty());
+    return out.ok() ? ErrorCode::exhausted : out.error().code;
+  };
+  Bytes damaged = updates[1].seal();
+  damaged[200] ^= 1;
+  EXPECT_EQ(code(files.put(damaged)), ErrorCode::unauthenticated);
+  EXPECT_EQ(code(Digest{{1}}), ErrorCode::not_found);
+  PlainUpdate shorter = updates[1];
+  shorter.values.pop_back();
+  EXPECT_EQ(code(files.put(shorter.seal())), ErrorCode::corruption);
 }
 
 TEST_F(AggregateTest, WeighsByExamplesUpToTheCap) {
@@ -106,14 +169,14 @@ TEST_F(AggregateTest, WeighsByExamplesUpToTheCap) {
   spec.aggregation.weight_cap = 1000;
   const auto base = random_base(spec);
   auto updates = random_updates(spec, 3);  // 10, 20, 30 examples
-  auto out = compute_aggregate(chain_, spec, round(spec), updates, file(spec, base));
+  auto out = aggregate(spec, round(spec), updates, file(spec, base));
   ASSERT_TRUE(out.ok()) << out.error().to_string();
   EXPECT_EQ(out->model, file(spec, step(base, sum_of(updates, true), 60, spec)));
   spec.aggregation.weight_cap = 20;
   updates[2].examples = 20;
-  const auto capped = compute_aggregate(chain_, spec, round(spec), updates, file(spec, base));
+  const auto capped = aggregate(spec, round(spec), updates, file(spec, base));
   updates[2].examples = 30;
-  out = compute_aggregate(chain_, spec, round(spec), updates, file(spec, base));
+  out = aggregate(spec, round(spec), updates, file(spec, base));
   EXPECT_EQ(out->model, capped->model);
 }
 
@@ -123,7 +186,7 @@ TEST_F(AggregateTest, TheRecordStepDividesByThePublicRecordCount) {
   spec.privacy.unit = protocol::PrivacyUnit::record;
   const auto base = random_base(spec);
   const auto updates = random_updates(spec, 3);
-  const auto out = compute_aggregate(chain_, spec, round(spec), updates, file(spec, base));
+  const auto out = aggregate(spec, round(spec), updates, file(spec, base));
   ASSERT_TRUE(out.ok()) << out.error().to_string();
   EXPECT_EQ(out->model, file(spec, step(base, sum_of(updates), 60, spec, 0.5)));
 }
@@ -133,7 +196,7 @@ TEST_F(AggregateTest, AddsTheNoiseThatFollowsFromSAndTheShares) {
   const auto base = random_base(spec);
   const auto updates = random_updates(spec, 3);
   const auto at = round(spec);
-  const auto out = compute_aggregate(chain_, spec, at, updates, file(spec, base));
+  const auto out = aggregate(spec, at, updates, file(spec, base));
   ASSERT_TRUE(out.ok()) << out.error().to_string();
   auto sum = sum_of(updates);
   std::vector<std::array<std::uint8_t, 32>> shares;
@@ -147,10 +210,10 @@ TEST_F(AggregateTest, AddsTheNoiseThatFollowsFromSAndTheShares) {
   // Whatever the seed covers changes the noise.
   auto other = updates;
   other[1].seed_share[0] ^= 1;
-  EXPECT_NE(compute_aggregate(chain_, spec, at, other, file(spec, base))->model, out->model);
+  EXPECT_NE(aggregate(spec, at, other, file(spec, base))->model, out->model);
   auto moved = at;
   moved.slot.attempt = Attempt{1};
-  EXPECT_NE(compute_aggregate(chain_, spec, moved, updates, file(spec, base))->model, out->model);
+  EXPECT_NE(aggregate(spec, moved, updates, file(spec, base))->model, out->model);
 }
 
 // The noise of released aggregates against the scale that is on the record. 40,040 coordinates over
@@ -167,11 +230,10 @@ TEST_F(AggregateTest, ItsNoiseHasTheRecordedScale) {
     double n = 0, absolute = 0, squares = 0;
     std::array<double, 10> bins{};
     for (std::uint64_t number = 1; number <= 20; ++number) {
-      std::vector<CheckedUpdate> updates(1);
+      std::vector<PlainUpdate> updates(1);
       updates[0].values.assign(zero.size(), 0);
       updates[0].seed_share.fill(static_cast<std::uint8_t>(number));
-      const auto out =
-          compute_aggregate(chain_, spec, round(spec, number), updates, file(spec, zero));
+      const auto out = aggregate(spec, round(spec, number), updates, file(spec, zero));
       ASSERT_TRUE(out.ok()) << out.error().to_string();
       for (const float value : values_of(spec, out->model)) {
         const double x = value;
@@ -199,7 +261,7 @@ TEST_F(AggregateTest, TheReleasedModelIsTheMeanOfTheIteratesWhereAskedFor) {
   Bytes base = file(spec, iterate);
   for (std::uint64_t number = 1; number <= 4; ++number) {
     const auto updates = random_updates(spec, 3);
-    const auto out = compute_aggregate(chain_, spec, round(spec, number), updates, base);
+    const auto out = aggregate(spec, round(spec, number), updates, base);
     ASSERT_TRUE(out.ok()) << out.error().to_string();
     iterate = step(iterate, sum_of(updates), 3, spec);
     std::vector<float> mean(iterate.size());
@@ -218,83 +280,100 @@ TEST_F(AggregateTest, AMalformedBaseIsRefused) {
   const auto updates = random_updates(spec, 2);
   for (const Bytes& base :
        {Bytes{}, Bytes(100, 0xff), file(plain_spec(7), random_base(plain_spec(7)))})
-    EXPECT_FALSE(compute_aggregate(chain_, spec, round(spec), updates, base).ok());
+    EXPECT_FALSE(aggregate(spec, round(spec), updates, base).ok());
 }
 
-// An honest opening and every way to spoil it.
-class OpeningTest : public AggregateTest {
+// An honest sealed update and every way to spoil it. Four members; the second one is this node.
+class OpenUpdateTest : public AggregateTest {
  protected:
-  OpeningTest() : spec_(noisy_spec(100'000'000)), round_(round(spec_)) {
-    update_.values.resize(4 * update_dimension(spec_, round_.kind));
-    store_le32(update_.values, 1000);
+  OpenUpdateTest() : spec_(noisy_spec(100'000'000)), round_(round(spec_)) {
+    update_.worker = NodeId{{5}};
+    update_.values.assign(update_dimension(spec_, round_.kind), 0);
+    update_.values[0] = 1000;
     update_.examples = 50;
     update_.seed_share.fill(3);
-    salt_.fill(4);
+    update_.salt.fill(4);
+    update_.content_key.fill(9);
     round_.cohort.resize(2);
-    round_.cohort[0].worker = NodeId{{5}};
+    round_.cohort[0].worker = update_.worker;
     round_.cohort[0].data_root = Digest{{6}};
     round_.cohort[0].record_count = 50;
     round_.cohort[1].worker = NodeId{{9}};
-    commit(bytes());
+    for (std::uint8_t i = 0; i < 4; ++i)
+      round_.members.push_back({NodeId{{i}}, crypto::x25519_public(secret(i)), false, {}});
+    commit();
   }
-  Bytes bytes() const { return codec::encode(protocol::Opening{codec::encode(update_), salt_}); }
-  void commit(const Bytes& opening) {
-    const auto decoded = codec::decode<protocol::Opening>(opening);
-    round_.cohort[0].commitment =
-        protocol::commitment(chain_, round_.job, round_.slot, round_.base_root, NodeId{{5}},
-                             Digest{{6}}, *decoded, update_.trace_root);
+  static crypto::X25519Secret secret(std::uint8_t number) {
+    return crypto::X25519Secret(std::array<std::uint8_t, 32>{number, 77});
   }
-  Result<CheckedUpdate> check(const Bytes& opening) const {
-    return check_opening(chain_, spec_, round_, round_.cohort[0], opening);
+  void commit() {
+    ciphertext_ = update_.seal();
+    reveal_ = update_.reveal(chain_, round_, ciphertext_);
+    round_.cohort[0].commitment = update_.commitment(chain_, round_, round_.cohort[0], ciphertext_);
   }
-  ErrorCode code(const Bytes& opening) const {
-    const auto checked = check(opening);
-    return checked.ok() ? ErrorCode::exhausted : checked.error().code;
+  Result<OpenedUpdate> open(std::uint8_t member = 1) const {
+    return open_update(chain_, spec_, round_, round_.cohort[0], reveal_,
+                       RoundKey{NodeId{{member}}, secret(member)}, MemorySource(ciphertext_));
   }
-  protocol::OpeningFrame frame(const Bytes& opening, std::size_t from, std::size_t count) const {
-    const auto part = ByteView(opening).subspan(from, count);
-    return {round_.job, round_.slot, opening.size(), from, to_bytes(part)};
-  }
-  protocol::OpeningStatus add(Openings& openings, const protocol::OpeningFrame& frame,
-                              const NodeId& worker = NodeId{{5}}) const {
-    return openings.add(chain_, spec_, round_, worker, frame);
+  ErrorCode code() const {
+    const auto opened = open();
+    return opened.ok() ? ErrorCode::exhausted : opened.error().code;
   }
 
   JobSpec spec_;
   RoundState round_;
-  protocol::Update update_;
-  std::array<std::uint8_t, 32> salt_;
+  PlainUpdate update_;
+  Bytes ciphertext_;
+  protocol::Reveal reveal_;
 };
 
-TEST_F(OpeningTest, AnHonestOneIsTaken) {
-  const auto checked = check(bytes());
-  ASSERT_TRUE(checked.ok()) << checked.error().to_string();
-  EXPECT_EQ(checked->values[0], 1000);
-  EXPECT_EQ(checked->examples, 50u);
-  EXPECT_EQ(checked->seed_share, update_.seed_share);
-}
-
-TEST_F(OpeningTest, EveryFlippedByteIsRefused) {
-  const Bytes honest = bytes();
-  for (std::size_t i = 0; i < honest.size(); ++i) {
-    Bytes flipped = honest;
-    flipped[i] ^= 1;
-    EXPECT_FALSE(check(flipped).ok()) << "byte " << i;
+TEST_F(OpenUpdateTest, EveryMemberTakesAnHonestOne) {
+  for (std::uint8_t member = 0; member < 4; ++member) {
+    const auto opened = open(member);
+    ASSERT_TRUE(opened.ok()) << opened.error().to_string();
+    EXPECT_EQ(opened->worker, update_.worker);
+    EXPECT_EQ(opened->ciphertext_root, crypto::blob_root(ciphertext_));
+    EXPECT_EQ(opened->examples, 50u);
+    EXPECT_EQ(to_bytes(opened->key.view()), to_bytes(update_.key().view()));
+    EXPECT_TRUE(std::ranges::equal(opened->seed_share.view(), update_.seed_share));
   }
-  for (std::size_t size = 0; size < honest.size(); ++size)
-    EXPECT_FALSE(
-        check(Bytes(honest.begin(), honest.begin() + static_cast<std::ptrdiff_t>(size))).ok());
 }
 
-TEST_F(OpeningTest, ItIsBoundToWorkerDataRoundAndModel) {
-  const Bytes honest = bytes();
+TEST_F(OpenUpdateTest, ItIsReadChunkByChunk) {
+  spec_ = noisy_spec(100'000'000, 40'000);
+  update_.values.assign(update_dimension(spec_, round_.kind), 0);
+  commit();
+  MemoryFiles files;
+  const auto source = *files.opener()(files.put(ciphertext_));
+  const auto opened = open_update(chain_, spec_, round_, round_.cohort[0], reveal_,
+                                  RoundKey{NodeId{{1}}, secret(1)}, *source);
+  EXPECT_TRUE(opened.ok());
+  EXPECT_EQ(files.longest_read(), protocol::kSealedChunkBytes);
+}
+
+TEST_F(OpenUpdateTest, EveryFlippedByteIsRefused) {
+  const Bytes honest = ciphertext_;
+  for (std::size_t i = 0; i < honest.size(); ++i) {
+    ciphertext_ = honest;
+    ciphertext_[i] ^= 1;
+    EXPECT_EQ(code(), ErrorCode::unauthenticated) << "byte " << i;
+  }
+  for (const std::size_t size : {std::size_t{0}, honest.size() - 4, honest.size() + 4}) {
+    ciphertext_ = honest;
+    ciphertext_.resize(size);
+    EXPECT_EQ(code(), ErrorCode::invalid_argument) << size;
+  }
+}
+
+TEST_F(OpenUpdateTest, ItIsBoundToWorkerDataRoundAndModel) {
   const RoundState kept = round_;
   const auto spoiled = [&](auto change) {
     round_ = kept;
     change(round_);
-    return code(honest);
+    return code();
   };
   using Round = RoundState;
+  EXPECT_EQ(spoiled([](Round&) {}), ErrorCode::exhausted);
   EXPECT_EQ(spoiled([](Round& r) { r.cohort[0].worker.bytes[0] ^= 1; }),
             ErrorCode::unauthenticated);
   EXPECT_EQ(spoiled([](Round& r) { r.cohort[0].data_root.bytes[0] ^= 1; }),
@@ -304,83 +383,57 @@ TEST_F(OpeningTest, ItIsBoundToWorkerDataRoundAndModel) {
   EXPECT_EQ(spoiled([](Round& r) { r.slot.round = RoundNumber{2}; }), ErrorCode::unauthenticated);
   EXPECT_EQ(spoiled([](Round& r) { r.slot.attempt = Attempt{1}; }), ErrorCode::unauthenticated);
   EXPECT_EQ(spoiled([](Round& r) { r.cohort[0].commitment.reset(); }), ErrorCode::unauthenticated);
+  EXPECT_EQ(spoiled([](Round& r) { r.cohort[0].commitment->bytes[0] ^= 1; }),
+            ErrorCode::unauthenticated);
   round_ = kept;
   chain_.bytes[0] ^= 1;
-  EXPECT_EQ(code(honest), ErrorCode::unauthenticated);
+  EXPECT_EQ(code(), ErrorCode::unauthenticated);
 }
 
-// Committed to, and still inadmissible.
-TEST_F(OpeningTest, InadmissibleUpdatesAreRefused) {
+// A worker that gives some members a key that does not open, to split them.
+TEST_F(OpenUpdateTest, AWrongBoxForAnyMemberIsSeenByAll) {
+  const auto kept = reveal_;
+  for (std::size_t i = 0; i < 4; ++i) {
+    reveal_ = kept;
+    reveal_.keys[i].box[70] ^= 1;
+    EXPECT_EQ(code(), ErrorCode::unauthenticated) << i;
+    reveal_ = kept;  // a box that opens, but to another key
+    reveal_.keys[i] = *protocol::seal_key(protocol::ContentKey(std::array<std::uint8_t, 32>{1}),
+                                          {chain_, round_.job, round_.slot, update_.worker},
+                                          round_.members[i].member, *round_.members[i].round_key,
+                                          reveal_.ciphertext_root);
+    EXPECT_EQ(code(), ErrorCode::unauthenticated) << i;
+  }
+  reveal_ = kept;
+  std::swap(reveal_.keys[2].box, reveal_.keys[3].box);
+  EXPECT_EQ(code(), ErrorCode::unauthenticated);
+  reveal_ = kept;
+  reveal_.keys.pop_back();
+  EXPECT_EQ(code(), ErrorCode::invalid_argument);
+  reveal_ = kept;
+  EXPECT_EQ(open(9).error().code, ErrorCode::unauthenticated) << "not a member";
+}
+
+// Committed to, sealed well, and still inadmissible.
+TEST_F(OpenUpdateTest, InadmissibleUpdatesAreRefused) {
   const auto refused = [&](auto change) {
     const auto kept = update_;
     change(update_);
-    commit(bytes());
-    const ErrorCode out = code(bytes());
+    commit();
+    const ErrorCode out = code();
     update_ = kept;
     return out;
   };
-  using Update = protocol::Update;
-  EXPECT_EQ(refused([](Update& u) { u.values.resize(u.values.size() - 4); }),
-            ErrorCode::invalid_argument);
+  using Update = PlainUpdate;
+  EXPECT_EQ(refused([](Update& u) { u.values.pop_back(); }), ErrorCode::invalid_argument);
   EXPECT_EQ(refused([](Update& u) { u.values.push_back(0); }), ErrorCode::invalid_argument);
   EXPECT_EQ(refused([](Update& u) { u.examples = 51; }), ErrorCode::invalid_argument);
-  EXPECT_EQ(refused([](Update& u) { store_le32(u.values, (1 << 20) + 1); }),
-            ErrorCode::invalid_argument)
+  EXPECT_EQ(refused([](Update& u) { u.values[0] = (1 << 20) + 1; }), ErrorCode::invalid_argument)
       << "above the clip norm";
-  EXPECT_EQ(refused([](Update& u) { store_le32(u.values, 0x80000000); }),
-            ErrorCode::invalid_argument)
+  EXPECT_EQ(refused([](Update& u) { u.values[1] = INT32_MIN; }), ErrorCode::invalid_argument)
       << "the most negative number";
-  EXPECT_EQ(refused([](Update& u) { store_le32(u.values, 1 << 20); }), ErrorCode::exhausted)
+  EXPECT_EQ(refused([](Update& u) { u.values[0] = -(1 << 20); }), ErrorCode::exhausted)
       << "at the clip norm it is taken";
-}
-
-TEST_F(OpeningTest, FramesResumeWhereTheyWereLost) {
-  Openings openings;
-  const Bytes whole = bytes();
-  EXPECT_EQ(add(openings, frame(whole, 50, 50)).received, 0u) << "out of order: from the start";
-  EXPECT_EQ(add(openings, frame(whole, 0, 60)).received, 60u);
-  EXPECT_EQ(add(openings, frame(whole, 0, 60)).received, 60u) << "again: nothing is doubled";
-  EXPECT_EQ(add(openings, frame(whole, 100, 10)).received, 60u) << "a gap";
-  EXPECT_FALSE(openings.settled(NodeId{{5}}));
-  EXPECT_EQ(openings.checked(NodeId{{5}}), nullptr);
-  const auto last = add(openings, frame(whole, 60, whole.size() - 60));
-  EXPECT_EQ(last.received, whole.size());
-  EXPECT_EQ(last.error, "");
-  ASSERT_NE(openings.checked(NodeId{{5}}), nullptr);
-  EXPECT_EQ(openings.checked(NodeId{{5}})->values[0], 1000);
-  EXPECT_EQ(add(openings, frame(whole, 0, 60)).received, whole.size()) << "complete stays complete";
-}
-
-TEST_F(OpeningTest, OversizeAndForeignFramesAreRefused) {
-  Openings openings;
-  const Bytes whole = bytes();
-  EXPECT_NE(add(openings, frame(whole, 0, 60), NodeId{{8}}).error, "") << "not in the cohort";
-  EXPECT_NE(add(openings, frame(whole, 0, 60), NodeId{{9}}).error, "") << "has not committed";
-  auto huge = frame(whole, 0, 60);
-  huge.total = std::uint64_t{1} << 40;
-  EXPECT_NE(add(openings, huge).error, "");
-  EXPECT_TRUE(openings.settled(NodeId{{5}}));
-  Openings fresh;
-  EXPECT_EQ(add(fresh, frame(whole, 0, 60)).received, 60u);
-  auto other_total = frame(whole, 60, 10);
-  other_total.total -= 1;
-  EXPECT_EQ(add(fresh, other_total).received, 60u);
-  auto overlong = frame(whole, 60, whole.size() - 60);
-  overlong.bytes.resize(overlong.bytes.size() + 1);
-  EXPECT_EQ(add(fresh, overlong).received, 60u);
-  auto wrapping = frame(whole, 60, 10);
-  wrapping.offset = ~std::uint64_t{0} - 5;
-  EXPECT_EQ(add(fresh, wrapping).received, 60u);
-}
-
-TEST_F(OpeningTest, AWrongOneIsRefusedForGood) {
-  Openings openings;
-  Bytes wrong = bytes();
-  wrong.back() ^= 1;
-  EXPECT_NE(add(openings, frame(wrong, 0, wrong.size())).error, "");
-  EXPECT_TRUE(openings.settled(NodeId{{5}}));
-  EXPECT_NE(add(openings, frame(bytes(), 0, wrong.size())).error, "");
-  EXPECT_EQ(openings.checked(NodeId{{5}}), nullptr);
 }
 
 }  // namespace

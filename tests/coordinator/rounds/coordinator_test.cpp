@@ -4,7 +4,9 @@
 #include "base/crypto/blob_hash.h"
 #include "coordinator/ledger/memory_store.h"
 #include "coordinator/queries.h"
+#include "tests/base/power_loss_disk.h"
 #include "tests/coordinator/rounds/machine_fixture.h"
+#include "tests/coordinator/rounds/sealed_fixture.h"
 
 namespace fedmesh::coordinator {
 namespace {
@@ -26,7 +28,7 @@ class FixedRandom final : public SecureRandom {
 
 class CoordinatorTest : public testing::Test {
  protected:
-  static constexpr std::uint8_t kHub = 1, kOwner = 2, kWorker = 3;
+  static constexpr std::uint8_t kHub = 1, kOwner = 2, kWorker = 3, kOther = 4;
 
   CoordinatorTest() {
     genesis_.network_name = "test";
@@ -35,24 +37,41 @@ class CoordinatorTest : public testing::Test {
     genesis_.participants = {
         {test_key(kHub).public_key(), ledger::kCoordinator | ledger::kAggregator, "hub"},
         {test_key(kOwner).public_key(), ledger::kSubmitter, "owner"},
-        {test_key(kWorker).public_key(), ledger::kWorker, "worker"}};
+        {test_key(kWorker).public_key(), ledger::kWorker, "worker"},
+        {test_key(kOther).public_key(), ledger::kWorker, "other"}};
     chain_ = ledger::chain_id(genesis_);
-    auto created = Coordinator::create(genesis_, test_key(kHub), store_, random_);
+    boot();
+  }
+  void boot() {
+    blobs_ = std::move(*net::BlobStore::open(disk_, "/blobs"));
+    items_.emplace(std::move(*PrivateFolder::open(disk_, "/items")));
+    coordinator_ = make(store_);
+  }
+  std::unique_ptr<Coordinator> make(ledger::Store& store) {
+    auto created =
+        Coordinator::create(genesis_, test_key(kHub), {store, *blobs_, *items_, random_});
     EXPECT_TRUE(created.ok());
-    coordinator_ = std::move(*created);
+    return std::move(*created);
+  }
+  // The machine loses power and starts again; links are gone.
+  void crash() {
+    coordinator_.reset();
+    blobs_.reset();
+    disk_.crash();
+    boot();
   }
 
   static NodeId id_of(std::uint8_t number) { return test_key(number).node_id(); }
-  Effects step(const Event& event) {
+  Effects step(Event event) {
     now_ = now_ + Duration(10);
-    return coordinator_->step(now_, event);
+    return coordinator_->step(now_, std::move(event));
   }
   Effects tell(std::uint8_t peer, const protocol::Message& message) {
     return step(Received{id_of(peer), protocol::encode_message(message)});
   }
   Effects join(std::uint8_t peer, bool subscribe = false) {
     step(LinkUp{id_of(peer)});
-    return tell(peer, protocol::Hello{chain_, "test", subscribe});
+    return tell(peer, protocol::Hello{chain_, "test", subscribe, std::nullopt});
   }
   template <class Body>
   static std::vector<Body> sent(const Effects& effects) {
@@ -70,6 +89,17 @@ class CoordinatorTest : public testing::Test {
       if (const auto* end = std::get_if<Disconnect>(&effect)) return end->reason;
     return "";
   }
+  template <class Kind>
+  static std::vector<Kind> of_kind(const Effects& effects) {
+    std::vector<Kind> out;
+    for (const auto& effect : effects)
+      if (const auto* one = std::get_if<Kind>(&effect)) out.push_back(*one);
+    return out;
+  }
+  static std::string halted(const Effects& effects) {
+    const auto halts = of_kind<Halt>(effects);
+    return halts.empty() ? "" : halts[0].reason.to_string();
+  }
   ledger::Record job_record(std::uint8_t author = kOwner) {
     const auto id = protocol::job_id(chain_, test_key(author).public_key(), 1, small_spec());
     return ledger::sign_record(test_key(author), ledger::RecordKind::job, chain_, id, 1,
@@ -83,6 +113,9 @@ class CoordinatorTest : public testing::Test {
   ledger::Genesis genesis_;
   ChainId chain_;
   ledger::MemoryStore store_;
+  PowerLossDisk disk_;
+  std::unique_ptr<net::BlobStore> blobs_;
+  std::optional<PrivateFolder> items_;
   FixedRandom random_;
   std::unique_ptr<Coordinator> coordinator_;
 };
@@ -92,17 +125,18 @@ TEST_F(CoordinatorTest, GarbageAndSilenceAboutOneselfEndTheLink) {
   EXPECT_NE(disconnected(step(Received{id_of(kWorker), Bytes{1, 2, 3}})), "");
   EXPECT_NE(disconnected(step(Received{id_of(kWorker), {}})), "");
   EXPECT_THAT(disconnected(tell(kWorker, protocol::StatusQuery{1})), HasSubstr("hello"));
-  EXPECT_THAT(disconnected(tell(kWorker, protocol::Hello{ChainId{{9}}, "x", false})),
+  EXPECT_THAT(disconnected(tell(kWorker, protocol::Hello{ChainId{{9}}, "x", false, std::nullopt})),
               HasSubstr("another network"));
 }
 
 TEST_F(CoordinatorTest, AMessageWithoutALinkIsIgnored) {
-  EXPECT_THAT(tell(kWorker, protocol::Hello{chain_, "x", false}), IsEmpty());
+  EXPECT_THAT(tell(kWorker, protocol::Hello{chain_, "x", false, std::nullopt}), IsEmpty());
 }
 
 TEST_F(CoordinatorTest, ANewcomerLearnsTheGenesis) {
   step(LinkUp{id_of(kWorker)});
-  const auto welcome = sent<protocol::Welcome>(tell(kWorker, protocol::Hello{{}, "x", false}));
+  const auto welcome =
+      sent<protocol::Welcome>(tell(kWorker, protocol::Hello{{}, "x", false, std::nullopt}));
   ASSERT_EQ(welcome.size(), 1u);
   EXPECT_EQ(*ledger::decode_genesis(welcome[0].genesis), genesis_);
 }
@@ -110,8 +144,7 @@ TEST_F(CoordinatorTest, ANewcomerLearnsTheGenesis) {
 TEST_F(CoordinatorTest, MessagesOfACoordinatorAreNotTakenByOne) {
   join(kWorker);
   const protocol::Message wrong[] = {protocol::Welcome{}, protocol::RecordResult{},
-                                     protocol::BlobMissing{}, protocol::OpeningStatus{},
-                                     protocol::StatusAnswer{}};
+                                     protocol::BlobOfferAnswer{}, protocol::StatusAnswer{}};
   for (const auto& message : wrong) EXPECT_NE(disconnected(tell(kWorker, message)), "");
 }
 
@@ -191,7 +224,7 @@ TEST_F(CoordinatorTest, QueriesPageThroughState) {
     keys.push_back(after = out.page.entries[0].key);
     if (!out.more) break;
   }
-  EXPECT_EQ(keys.size(), 3u);
+  EXPECT_EQ(keys.size(), 4u);
   EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
   const auto blocks = answer(coordinator_->chain(), protocol::BlockQuery{8, Height{1}});
   EXPECT_EQ(blocks.blocks.size(), 1u);
@@ -207,57 +240,279 @@ TEST_F(CoordinatorTest, StatusListsPeers) {
   EXPECT_EQ(status[0].peers.size(), 2u);
 }
 
-TEST_F(CoordinatorTest, OnlySubmittersStoreBlobsAndEverybodyReadsThem) {
+TEST_F(CoordinatorTest, TheWelcomeNamesTheBulkPort) {
+  coordinator_->set_bulk_port(7402);
+  EXPECT_EQ(sent<protocol::Welcome>(join(kWorker)).at(0).bulk_port, 7402u);
+}
+
+TEST_F(CoordinatorTest, AnOfferedBlobIsFetchedFromItsSubmitter) {
   join(kOwner);
   join(kWorker);
   const Bytes blob(100, 7);
-  const protocol::BlobPut put{crypto::blob_root(blob), blob.size(), 0, blob};
-  EXPECT_THAT(sent<protocol::BlobPutStatus>(tell(kWorker, put)).at(0).error,
+  const Digest root = crypto::blob_root(blob);
+  const protocol::BlobOffer offer{root, blob.size()};
+  EXPECT_THAT(sent<protocol::BlobOfferAnswer>(tell(kWorker, offer)).at(0).error,
               HasSubstr("submitter"));
-  EXPECT_EQ(sent<protocol::BlobMissing>(tell(kWorker, protocol::BlobRequest{put.root, 0})).size(),
-            1u);
-  EXPECT_TRUE(sent<protocol::BlobPutStatus>(tell(kOwner, put)).at(0).complete);
-  EXPECT_EQ(
-      sent<protocol::BlobFrame>(tell(kWorker, protocol::BlobRequest{put.root, 0})).at(0).bytes,
-      blob);
-  EXPECT_EQ(sent<protocol::BlobMissing>(tell(kWorker, protocol::BlobRequest{put.root, 101})).size(),
-            1u);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, protocol::kMaxEvaluationBytes + 1})
+    EXPECT_THAT(sent<protocol::BlobOfferAnswer>(tell(kOwner, {protocol::BlobOffer{root, bytes}}))
+                    .at(0)
+                    .error,
+                HasSubstr("64 MiB"));
+  const auto asked = tell(kOwner, offer);
+  EXPECT_THAT(sent<protocol::BlobOfferAnswer>(asked), IsEmpty()) << "not before it is here";
+  const auto fetches = of_kind<FetchBlob>(asked);
+  ASSERT_EQ(fetches.size(), 1u);
+  EXPECT_EQ(fetches[0].root, root);
+  EXPECT_EQ(fetches[0].bytes_max, blob.size());
+  EXPECT_EQ(fetches[0].holder, id_of(kOwner));
+  ASSERT_TRUE(blobs_->put(blob).ok());
+  const auto answers = sent<protocol::BlobOfferAnswer>(step(BlobArrived{root}));
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_TRUE(answers[0].stored);
+  const auto again = tell(kOwner, offer);
+  EXPECT_THAT(of_kind<FetchBlob>(again), IsEmpty());
+  EXPECT_TRUE(sent<protocol::BlobOfferAnswer>(again).at(0).stored) << "held already";
 }
 
-TEST(BlobUploadsTest, ChecksOrderSizeAndRoot) {
-  rounds::BlobCache cache;
-  BlobUploads uploads(cache);
-  const NodeId peer{{1}};
-  Bytes blob(150'000);
-  for (std::size_t i = 0; i < blob.size(); ++i) blob[i] = static_cast<std::uint8_t>(i * 7);
-  const Digest root = crypto::blob_root(blob);
-  const auto frame = [&](std::size_t at, std::size_t count) {
-    return protocol::BlobPut{root, blob.size(), at, to_bytes(ByteView(blob).subspan(at, count))};
+TEST_F(CoordinatorTest, AnOfferThatCannotBeStoredIsAnswered) {
+  join(kOwner);
+  tell(kOwner, protocol::BlobOffer{Digest{{1}}, 100});
+  const auto answers =
+      sent<protocol::BlobOfferAnswer>(step(BlobFailed{Digest{{1}}, exhausted("the disk is full")}));
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_FALSE(answers[0].stored);
+  EXPECT_THAT(answers[0].error, HasSubstr("disk is full"));
+  EXPECT_THAT(step(BlobArrived{Digest{{1}}}), IsEmpty()) << "nobody waits any more";
+}
+
+TEST_F(CoordinatorTest, OffersAreBoundedAndEndWithTheirSubmitter) {
+  join(kOwner);
+  const auto offer = [&](std::uint8_t number) {
+    return tell(kOwner, protocol::BlobOffer{Digest{{number}}, 100});
   };
-  EXPECT_EQ(uploads.add(peer, frame(65'536, 65'536)).received, 0u) << "out of order";
-  EXPECT_EQ(uploads.add(peer, frame(0, 65'536)).received, 65'536u);
-  EXPECT_EQ(uploads.add(peer, frame(0, 65'536)).received, 65'536u) << "again";
-  EXPECT_EQ(uploads.add(peer, frame(65'536, 70'000)).received, 65'536u) << "too long a frame";
-  uploads.forget(peer);
-  EXPECT_EQ(uploads.add(peer, frame(65'536, 65'536)).received, 0u) << "forgotten";
-  uploads.add(peer, frame(0, 65'536));
-  uploads.add(peer, frame(65'536, 65'536));
-  EXPECT_TRUE(uploads.add(peer, frame(131'072, blob.size() - 131'072)).complete);
-  ASSERT_NE(cache.get(root), nullptr);
-  EXPECT_EQ(*cache.get(root), blob);
-  const protocol::BlobPut lie{Digest{{1}}, 3, 0, {1, 2, 3}};
-  EXPECT_NE(uploads.add(peer, lie).error, "");
-  EXPECT_EQ(cache.get(lie.root), nullptr);
-  auto huge = lie;
-  huge.total = BlobUploads::kUploadBytesMax + 1;
-  EXPECT_NE(uploads.add(peer, huge).error, "");
-  huge.total = 0;
-  EXPECT_NE(uploads.add(peer, huge).error, "");
-  for (std::uint8_t i = 0; i < BlobUploads::kUploadsMax; ++i)
-    EXPECT_EQ(
-        uploads.add(NodeId{{static_cast<std::uint8_t>(10 + i)}}, {Digest{{2}}, 100, 0, {1}}).error,
-        "");
-  EXPECT_THAT(uploads.add(NodeId{{99}}, {Digest{{2}}, 100, 0, {1}}).error, HasSubstr("under way"));
+  for (std::uint8_t i = 0; i < Coordinator::kOffersMax; ++i)
+    EXPECT_EQ(of_kind<FetchBlob>(offer(i)).size(), 1u);
+  EXPECT_THAT(sent<protocol::BlobOfferAnswer>(offer(100)).at(0).error, HasSubstr("on their way"));
+  EXPECT_EQ(of_kind<FetchBlob>(offer(0)).size(), 1u) << "one of them again";
+  EXPECT_EQ(of_kind<ForgetBlob>(step(LinkDown{id_of(kOwner)})).size(), Coordinator::kOffersMax);
+  join(kOwner);
+  EXPECT_EQ(of_kind<FetchBlob>(offer(100)).size(), 1u);
+}
+
+// Two coordinators under one key, or one on an old copy of its ledger: certificates that nodes have
+// seen stop the one that would fork.
+class HeadTest : public CoordinatorTest {
+ protected:
+  HeadTest() {
+    join(kOwner);
+    tell(kOwner, submission());
+    step(Tick{});
+    const auto& chain = coordinator_->chain();
+    head_ = {*chain.head_header(), *chain.head_certificate()};
+  }
+  // What a coordinator says to a node that shows it the head.
+  Effects show(Coordinator& to, const protocol::ProvenHead& head) {
+    to.step(now_, LinkUp{id_of(kWorker)});
+    return to.step(now_, Received{id_of(kWorker), protocol::encode_message(protocol::Hello{
+                                                      chain_, "test", false, head})});
+  }
+  protocol::ProvenHead head_;
+};
+
+TEST_F(HeadTest, ItsOwnHeadIsNoNews) { EXPECT_EQ(halted(show(*coordinator_, head_)), ""); }
+
+TEST_F(HeadTest, AStaleCopyOfTheLedgerStops) {
+  ledger::MemoryStore old;
+  const auto stale = make(old);
+  EXPECT_THAT(halted(show(*stale, head_)), HasSubstr("this ledger ends at block 0"));
+}
+
+TEST_F(HeadTest, AForkAtTheSameHeightStops) {
+  ledger::MemoryStore other;
+  const auto fork = make(other);
+  fork->step(now_, LinkUp{id_of(kOwner)});
+  fork->step(now_, Received{id_of(kOwner), protocol::encode_message(protocol::Hello{
+                                               chain_, "test", false, std::nullopt})});
+  fork->step(now_ + Duration(500), Received{id_of(kOwner), protocol::encode_message(submission())});
+  fork->step(now_ + Duration(500), Tick{});
+  ASSERT_EQ(fork->chain().height(), Height{1});
+  EXPECT_THAT(halted(show(*fork, head_)), HasSubstr("another block 1"));
+}
+
+TEST_F(HeadTest, AForgedHeadIsIgnored) {
+  const auto ignored = [&](auto change) {
+    ledger::MemoryStore old;
+    const auto stale = make(old);
+    protocol::ProvenHead forged = head_;
+    change(forged);
+    const auto effects = show(*stale, forged);
+    EXPECT_EQ(sent<protocol::Welcome>(effects).size(), 1u);
+    return halted(effects);
+  };
+  using Head = protocol::ProvenHead;
+  EXPECT_NE(ignored([](Head&) {}), "");
+  EXPECT_EQ(ignored([](Head& h) { h.header.height = Height{1000}; }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.header.state_root.bytes[0] ^= 1; }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.header.chain.bytes[0] ^= 1; }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.certificate.signatures[0][5] ^= 1; }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.certificate.signatures.clear(); }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.certificate.bitmap.clear(); }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.certificate.height = Height{2}; }), "");
+  EXPECT_EQ(ignored([](Head& h) { h.certificate.type = ledger::VoteType::notarize; }), "");
+}
+
+// Workers by hand, the coordinator's own effects carried out: blobs come and computations are done
+// at once.
+class WholeRoundTest : public CoordinatorTest {
+ protected:
+  static protocol::JobSpec spec() {
+    protocol::JobSpec out = small_spec();
+    out.privacy = {};
+    out.federation.rounds = 1;
+    return out;
+  }
+  void greet_all() {
+    for (const std::uint8_t peer : {kOwner, kWorker, kOther}) join(peer);
+  }
+  void carry_out(Effects effects) {
+    for (auto& effect : effects) {
+      EXPECT_FALSE(std::holds_alternative<Halt>(effect));
+      if (auto* log = std::get_if<Log>(&effect)) {
+        kinds_.push_back(log->event.kind);
+      } else if (auto* fetch = std::get_if<FetchBlob>(&effect)) {
+        if (const auto at = sealed_.find(fetch->root); at != sealed_.end()) {
+          EXPECT_TRUE(blobs_->put(at->second).ok());
+          carry_out(step(BlobArrived{fetch->root}));
+        }
+      } else if (auto* task = std::get_if<Compute>(&effect)) {
+        carry_out(step(ComputeDone{rounds::compute(task->task, *blobs_)}));
+      }
+    }
+  }
+  template <class Payload>
+  void submit(std::uint8_t author, ledger::RecordKind kind, const Payload& payload) {
+    const auto record =
+        ledger::sign_record(test_key(author), kind, chain_, job_, ++seq_, codec::encode(payload));
+    carry_out(tell(author, protocol::SubmitRecord{ledger::encode_record(record)}));
+    tick();
+  }
+  void tick() {
+    for (int i = 0; i < 4; ++i) carry_out(step(Tick{}));
+  }
+  void begin() {
+    greet_all();
+    job_ = protocol::job_id(chain_, test_key(kOwner).public_key(), 1, spec());
+    submit(kOwner, ledger::RecordKind::job, protocol::Job{spec()});
+    for (const std::uint8_t who : {kWorker, kOther})
+      submit(who, ledger::RecordKind::enrol,
+             protocol::Enrol{crypto::blake2b(Bytes{who}), 100u + who, spec().schema.hash(), 1024,
+                             false});
+  }
+  protocol::RoundState round() const {
+    return rounds::require<protocol::RoundState>(
+        coordinator_->chain().state(), protocol::round_key(job_, {RoundNumber{1}, Attempt{0}}));
+  }
+  rounds::PlainUpdate update(std::uint8_t who) const {
+    rounds::PlainUpdate out;
+    out.worker = id_of(who);
+    out.examples = 100u + who;
+    out.salt.fill(who);
+    out.content_key.fill(static_cast<std::uint8_t>(who + 1));
+    out.values.assign(rounds::update_dimension(spec(), protocol::RoundKind::training), who);
+    return out;
+  }
+  void commit(std::uint8_t who) {
+    const auto now = round();
+    const auto place = std::find_if(now.cohort.begin(), now.cohort.end(),
+                                    [&](const auto& slot) { return slot.worker == id_of(who); });
+    const auto plain = update(who);
+    submit(who, ledger::RecordKind::commit,
+           protocol::Commit{now.slot, plain.commitment(chain_, now, *place, plain.seal())});
+  }
+  void reveal(std::uint8_t who, bool serve = true) {
+    const auto plain = update(who);
+    const Bytes ciphertext = plain.seal();
+    if (serve) sealed_[crypto::blob_root(ciphertext)] = ciphertext;
+    submit(who, ledger::RecordKind::reveal, plain.reveal(chain_, round(), ciphertext));
+  }
+
+  JobId job_;
+  std::uint64_t seq_ = 0;
+  std::map<Digest, Bytes> sealed_;  // what workers serve
+  std::vector<std::string> kinds_;  // of log events
+};
+
+TEST_F(WholeRoundTest, RunsToItsAttestedModel) {
+  begin();
+  ASSERT_EQ(round().phase, protocol::RoundPhase::committing);
+  commit(kWorker);
+  commit(kOther);
+  reveal(kWorker);
+  reveal(kOther);
+  tick();
+  EXPECT_EQ(round().phase, protocol::RoundPhase::finished);
+  EXPECT_TRUE(blobs_->holds(round().aggregate->model_root));
+  for (const auto& [root, bytes] : sealed_) EXPECT_FALSE(blobs_->holds(root));
+  EXPECT_THAT(*items_->load(), IsEmpty());
+}
+
+// Each time the power fails, and the coordinator goes on with what is on its disk.
+TEST_F(WholeRoundTest, GoesOnAfterEveryCrash) {
+  begin();
+  crash();
+  greet_all();
+  tick();
+  ASSERT_EQ(round().phase, protocol::RoundPhase::committing);
+  commit(kWorker);
+  crash();
+  greet_all();
+  commit(kOther);
+  reveal(kWorker);
+  crash();
+  greet_all();
+  tick();
+  reveal(kOther, false);
+  EXPECT_EQ(round().phase, protocol::RoundPhase::checking);
+  EXPECT_EQ(coordinator_->phases(), std::set<std::string>{"check"});
+  crash();
+  greet_all();
+  const auto late = update(kOther).seal();
+  sealed_[crypto::blob_root(late)] = late;
+  tick();
+  EXPECT_EQ(round().phase, protocol::RoundPhase::finished);
+  const auto ended = round();
+  EXPECT_EQ(std::count_if(ended.cohort.begin(), ended.cohort.end(),
+                          [](const auto& slot) { return slot.in_set; }),
+            2);
+}
+
+TEST_F(WholeRoundTest, AnAcceptanceWithoutItsKeyOnDiskNeverLeaves) {
+  greet_all();
+  job_ = protocol::job_id(chain_, test_key(kOwner).public_key(), 1, spec());
+  submit(kOwner, ledger::RecordKind::job, protocol::Job{spec()});
+  submit(kWorker, ledger::RecordKind::enrol,
+         protocol::Enrol{crypto::blake2b(Bytes{kWorker}), 103, spec().schema.hash(), 1024, false});
+  disk_.fail_after(0, exhausted("the disk is full"));
+  const auto record =
+      ledger::sign_record(test_key(kOther), ledger::RecordKind::enrol, chain_, job_, ++seq_,
+                          codec::encode(protocol::Enrol{crypto::blake2b(Bytes{kOther}), 104,
+                                                        spec().schema.hash(), 1024, false}));
+  tell(kOther, protocol::SubmitRecord{ledger::encode_record(record)});
+  const auto effects = step(Tick{});
+  EXPECT_THAT(halted(effects), HasSubstr("the disk is full"));
+  EXPECT_FALSE(round().members[0].round_key.has_value())
+      << "a final acceptance without a key on disk";
+}
+
+TEST_F(WholeRoundTest, TwoCommitmentsCostTheWorkerItsRoles) {
+  begin();
+  submit(kOther, ledger::RecordKind::commit, protocol::Commit{round().slot, Digest{{1}}});
+  EXPECT_NE(rounds::node_state(coordinator_->chain().state(), id_of(kOther))->roles, 0u);
+  submit(kOther, ledger::RecordKind::commit, protocol::Commit{round().slot, Digest{{2}}});
+  const auto node = *rounds::node_state(coordinator_->chain().state(), id_of(kOther));
+  EXPECT_EQ(node.roles, 0u);
+  EXPECT_TRUE(node.banned);
+  EXPECT_THAT(kinds_, testing::Contains("evidence.found"));
 }
 
 }  // namespace

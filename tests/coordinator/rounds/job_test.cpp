@@ -63,7 +63,7 @@ TEST_F(JobTest, AnInvalidJobIsRefused) {
 
 TEST_F(JobTest, GarbagePayloadsAreRefusedForEveryKind) {
   start();
-  for (int kind = 1; kind <= 13; ++kind)
+  for (int kind = 1; kind <= 14; ++kind)
     for (const Bytes& payload : {Bytes{}, Bytes{0xff}, Bytes(100, 0x91)})
       for (const std::uint8_t author : {kHub, kOwner, kOperator, worker(0)})
         EXPECT_FALSE(apply_raw(author, static_cast<RecordKind>(kind), payload).ok()) << kind;

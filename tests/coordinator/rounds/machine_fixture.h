@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/crypto/digest.h"
+#include "coordinator/protocol/sealing.h"
+#include "coordinator/rounds/aggregate.h"
 #include "coordinator/rounds/conduct.h"
 #include "coordinator/rounds/rounds_machine.h"
 #include "coordinator/rounds/state_access.h"
@@ -159,13 +161,30 @@ class MachineTest : public testing::Test {
   }
   void open() { say(kHub, ledger::RecordKind::beacon, beacon()); }
   void accept(std::uint8_t member = kHub) {
-    say(member, ledger::RecordKind::accept, protocol::Accept{slot(), {}});
+    say(member, ledger::RecordKind::accept, acceptance(member));
+  }
+  static crypto::X25519Public round_key(std::uint8_t member) {
+    return crypto::x25519_public(crypto::X25519Secret(std::array<std::uint8_t, 32>{member, 8}));
+  }
+  protocol::Accept acceptance(std::uint8_t member = kHub) const {
+    return {slot(), round_key(member)};
   }
   protocol::Commit commitment(std::size_t index) const {
     return {slot(), crypto::blake2b(Bytes{7, static_cast<std::uint8_t>(index),
                                           static_cast<std::uint8_t>(slot().round.value)})};
   }
-  protocol::Reveal revelation() const { return {slot(), 0, {}, 100, {}}; }
+  // Of the right form; whether its boxes open is no question of the state machine.
+  protocol::Reveal revelation() const {
+    const auto now = round();
+    protocol::Reveal out{now.slot,
+                         protocol::kSealSuite,
+                         crypto::blake2b(as_bytes("ciphertext")),
+                         protocol::sealed_bytes(update_dimension(spec_, now.kind)),
+                         {}};
+    for (const auto& member : now.members)
+      out.keys.push_back({member.member, Bytes(protocol::kBoxBytes)});
+    return out;
+  }
   void commit(const std::vector<std::size_t>& who) {
     for (const std::size_t i : who)
       EXPECT_TRUE(apply(worker(i), ledger::RecordKind::commit, commitment(i)).ok());

@@ -177,8 +177,7 @@ TEST_F(RoundTest, RecordsFromOutsideTheRoundAreRefused) {
   enrol_all();
   open();
   for (const std::uint8_t author : {kOwner, worker(0), kStranger})
-    EXPECT_EQ(refusal(author, RecordKind::accept, protocol::Accept{slot(), {}}),
-              ErrorCode::unauthenticated);
+    EXPECT_EQ(refusal(author, RecordKind::accept, acceptance()), ErrorCode::unauthenticated);
   accept();
   for (const std::uint8_t author : {kHub, kOwner, kStranger})
     EXPECT_EQ(refusal(author, RecordKind::commit, commitment(0)), ErrorCode::unauthenticated);
@@ -195,7 +194,7 @@ TEST_F(RoundTest, RecordsFromOutsideTheRoundAreRefused) {
 
 TEST_F(RoundTest, RecordsInTheWrongPhaseAreStale) {
   start();
-  EXPECT_EQ(refusal(kHub, RecordKind::accept, protocol::Accept{slot(), {}}), ErrorCode::stale);
+  EXPECT_EQ(refusal(kHub, RecordKind::accept, acceptance()), ErrorCode::stale);
   EXPECT_EQ(refusal(worker(0), RecordKind::reveal, revelation()), ErrorCode::stale);
   EXPECT_EQ(refusal(kHub, RecordKind::avail, avail()), ErrorCode::stale);
   EXPECT_EQ(refusal(worker(0), RecordKind::score_commit, protocol::ScoreCommit{slot(), {}}),
@@ -240,7 +239,20 @@ TEST_F(RoundTest, ACopiedCommitmentIsRefused) {
   EXPECT_THAT(refused_because_, HasSubstr("another worker has this commitment"));
 }
 
-TEST_F(RoundTest, ARevealNeedsACommitmentAndCarriesNoKeysInSuite0) {
+TEST_F(RoundTest, AcceptanceNeedsAKeyThatCanBeSealedTo) {
+  submit(small_spec());
+  enrol_all();
+  open();
+  for (const std::uint8_t first : {0, 1}) {
+    protocol::Accept accept{slot(), {}};
+    accept.round_key.bytes[0] = first;
+    EXPECT_EQ(refusal(kHub, RecordKind::accept, accept), ErrorCode::invalid_argument);
+  }
+  accept();
+  EXPECT_EQ(round().members[0].round_key, round_key(kHub));
+}
+
+TEST_F(RoundTest, ARevealNeedsACommitmentAndTheRoundsForm) {
   start();
   commit({0, 1});
   pass_deadline();
@@ -251,12 +263,18 @@ TEST_F(RoundTest, ARevealNeedsACommitmentAndCarriesNoKeysInSuite0) {
     return refusal(worker(0), RecordKind::reveal, changed);
   };
   using Reveal = protocol::Reveal;
-  EXPECT_EQ(refused([](Reveal& r) { r.suite = 1; }), ErrorCode::invalid_argument);
-  EXPECT_EQ(refused([](Reveal& r) { r.ciphertext_root.bytes[0] = 1; }),
-            ErrorCode::invalid_argument);
-  EXPECT_EQ(refused([](Reveal& r) { r.keys.push_back({}); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.suite = 0; }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.suite = 2; }), ErrorCode::invalid_argument);
   EXPECT_EQ(refused([](Reveal& r) { r.length = 0; }), ErrorCode::invalid_argument);
-  EXPECT_EQ(refused([](Reveal& r) { r.length = (256u << 20) + 1; }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.length += 4; }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.length -= 4; }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.keys.clear(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.keys.push_back(r.keys[0]); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.keys[0].member.bytes[0] ^= 1; }),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.keys[0].box.pop_back(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused([](Reveal& r) { r.keys[0].box.push_back(0); }), ErrorCode::invalid_argument);
+  EXPECT_TRUE(apply(worker(0), RecordKind::reveal, revelation()).ok());
 }
 
 TEST_F(RoundTest, AvailabilityStandsForFinalRevealsOnly) {
@@ -325,8 +343,7 @@ class FourAggregators : public MachineTest {
     enrol_all();
     open();
     for (const auto& member : round().members)
-      EXPECT_TRUE(
-          apply(number_of(member.member), RecordKind::accept, protocol::Accept{slot(), {}}).ok());
+      EXPECT_TRUE(apply(number_of(member.member), RecordKind::accept, acceptance()).ok());
     end_block();
     commit(everybody());
     reveal(everybody());
@@ -343,12 +360,9 @@ TEST_F(FourAggregators, ASilentMemberIsReplacedByTheNextRank) {
   ASSERT_EQ(opened.members.size(), 4u);
   ASSERT_EQ(opened.replacements.size(), 1u);
   for (std::size_t i = 0; i < 3; ++i)
-    EXPECT_TRUE(
-        apply(number_of(opened.members[i].member), RecordKind::accept, protocol::Accept{slot(), {}})
-            .ok());
-  EXPECT_EQ(
-      refusal(number_of(opened.replacements[0]), RecordKind::accept, protocol::Accept{slot(), {}}),
-      ErrorCode::unauthenticated)
+    EXPECT_TRUE(apply(number_of(opened.members[i].member), RecordKind::accept, acceptance()).ok());
+  EXPECT_EQ(refusal(number_of(opened.replacements[0]), RecordKind::accept, acceptance()),
+            ErrorCode::unauthenticated)
       << "not its turn yet";
   end_block();
   pass_deadline();

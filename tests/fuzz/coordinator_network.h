@@ -28,7 +28,9 @@ inline ledger::Genesis network_genesis() {
 // Two workers, no noise, no evaluation.
 inline protocol::JobSpec network_job() {
   protocol::JobSpec spec = protocol::worker_job();
-  spec.architecture = {models::ArchitectureKind::logistic, {784}, 10, {}};
+  const protocol::JobSpec table = protocol::record_job();
+  spec.schema = table.schema;
+  spec.architecture = table.architecture;
   spec.federation.min_updates = 2;
   spec.federation.max_participants = 2;
   return spec;

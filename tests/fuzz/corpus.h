@@ -30,5 +30,6 @@ void add_data_seeds(Corpus& corpus);
 void add_text_seeds(Corpus& corpus);
 void add_trainer_seeds(Corpus& corpus);
 void add_net_seeds(Corpus& corpus);
+void add_update_seeds(Corpus& corpus);
 
 }  // namespace fedmesh::fuzz

@@ -1,10 +1,7 @@
 // Seeds of messages, payloads and state values: all of tests/coordinator/protocol/samples.h.
-#include "base/crypto/blob_hash.h"
-#include "coordinator/rounds/aggregate.h"
 #include "tests/coordinator/protocol/samples.h"
 #include "tests/fuzz/codec_sample.h"
 #include "tests/fuzz/corpus.h"
-#include "tests/fuzz/opening_round.h"
 #include "tests/fuzz/protocol_forms.h"
 #include "tests/fuzz/target.h"
 
@@ -15,7 +12,7 @@ using protocol::Sample;
 
 // Several kinds may share an encoding; the sample is then a seed of each.
 void add_payload(Corpus& corpus, const std::string& name, const Bytes& bytes) {
-  bool known = name == "update" || name == "opening";  // not of a record: add_openings()
+  bool known = false;
   for (int kind = 0; kind < 256; ++kind) {
     with_payload(static_cast<ledger::RecordKind>(kind), bytes, [&](const auto& payload) {
       if (!payload.ok()) return;
@@ -38,41 +35,6 @@ void add_state(Corpus& corpus, const std::string& name, const Bytes& bytes) {
     });
   }
   FM_CHECK(known, "a state value of the samples is unknown to protocol_forms.h");
-}
-
-void add_openings(Corpus& corpus) {
-  for (const auto kind : {protocol::RoundKind::training, protocol::RoundKind::standardisation}) {
-    protocol::Update update;
-    update.values.assign(4 * rounds::update_dimension(opening_job(), kind), 0);
-    update.values[0] = 100;
-    update.examples = kOpeningRecords;
-    const protocol::Opening opening{codec::encode(update), {}};
-    corpus.add("opening", kind == protocol::RoundKind::training ? "training" : "standardisation",
-               prefixed(static_cast<std::uint8_t>(kind), codec::encode(opening)));
-  }
-}
-
-void add_blobs(Corpus& corpus) {
-  const Bytes blob(150, 42);
-  const Digest root = crypto::blob_root(blob);
-  const auto half = blob.size() / 2;
-  const Bytes first(blob.begin(), blob.begin() + static_cast<std::ptrdiff_t>(half));
-  const Bytes second(blob.begin() + static_cast<std::ptrdiff_t>(half), blob.end());
-  const auto message = [](const protocol::Message& value) {
-    return chunk(protocol::encode_message(value));
-  };
-  Bytes fetch = chunk(root.view());
-  append(fetch, message(protocol::BlobMissing{root}));
-  append(fetch, chunk({}));
-  for (int i = 0; i < 5; ++i) append(fetch, chunk({}));  // until it asks again
-  append(fetch, message(protocol::BlobFrame{root, blob.size(), 0, blob}));
-  append(fetch, chunk({}));
-  corpus.add("blob_fetch", "missing-then-whole", fetch);
-  Bytes upload = prefixed(1, message(protocol::BlobPut{root, blob.size(), 0, first}));
-  append(upload, prefixed(2, message(protocol::BlobPut{root, blob.size(), 0, second})));
-  append(upload, prefixed(2, chunk({})));
-  append(upload, prefixed(1, message(protocol::BlobPut{root, blob.size(), half, second})));
-  corpus.add("blob_upload", "two-halves", upload);
 }
 
 void add_codec(Corpus& corpus) {
@@ -106,8 +68,6 @@ void add_protocol_seeds(Corpus& corpus) {
     // The state under "enrol/" is the payload of the record.
     if (sample.name == "payload enrol") add_state(corpus, name, sample.bytes);
   }
-  add_openings(corpus);
-  add_blobs(corpus);
   add_codec(corpus);
 }
 

@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   fedmesh::fuzz::add_text_seeds(corpus);
   fedmesh::fuzz::add_trainer_seeds(corpus);
   fedmesh::fuzz::add_net_seeds(corpus);
+  add_update_seeds(corpus);
   fedmesh::fuzz::write(argv[1], corpus);
   return 0;
 }

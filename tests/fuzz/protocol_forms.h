@@ -43,6 +43,8 @@ bool with_payload(ledger::RecordKind kind, ByteView bytes, Use use) {
       return use(decode_payload<ScoreCommit>(bytes)), true;
     case RecordKind::score_reveal:
       return use(decode_payload<ScoreReveal>(bytes)), true;
+    case RecordKind::evidence:
+      return use(decode_payload<Evidence>(bytes)), true;
   }
   return false;
 }

@@ -390,6 +390,37 @@ INSTANTIATE_TEST_SUITE_P(
               {}}),
     [](const auto& crime) { return crime.param.name; });
 
+TEST(AuditTest, EvidenceIsPartOfTheStory) {
+  World world;
+  world.start();
+  world.play_round();
+  world.say_evidence(world.commitment(0, 1), world.commitment(0, 2));
+  const AuditReport report = sound(world.input());
+  EXPECT_EQ(report.slot.round.value, 1u);
+  EXPECT_EQ(report.rounds.size(), 1u);
+}
+
+// A coordinator that takes a worker's roles away with records that prove nothing.
+TEST(AuditTest, ForgedEvidenceIsRefused) {
+  CrookedMachine machine;
+  machine.takes_any_evidence = true;
+  const auto with = [&](auto forge) {
+    World world(small_job(), 1, &machine);
+    world.start();
+    world.play_round();
+    auto one = world.commitment(0, 1), two = world.commitment(0, 2);
+    forge(world, one, two);
+    world.say_evidence(one, two);
+    return refused(world.input());
+  };
+  using ledger::Record;
+  EXPECT_THAT(with([](World&, Record&, Record& two) { two.signature.bytes[0] ^= 1; }),
+              HasSubstr("block "));
+  EXPECT_THAT(with([](World& world, Record&, Record& two) { two = world.commitment(1, 2); }),
+              HasSubstr("block "));
+  EXPECT_THAT(with([](World&, Record& one, Record& two) { two = one; }), HasSubstr("block "));
+}
+
 // The same with the aim of passing off another model.
 TEST(AuditTest, ASwappedModelIsCaughtByExecution) {
   const Bytes doctored = models::encode_safetensors(

@@ -216,6 +216,31 @@ TEST_F(StoryTest, FindsARevealBeforeTheLastCommitment) {
   EXPECT_THAT(refusal(), HasSubstr("comes after records of a later phase"));
 }
 
+// Without execution, and after the job's end.
+TEST_F(StoryTest, EvidenceStandsForItself) {
+  const auto one = world_->commitment(0, 1), two = world_->commitment(0, 2);
+  world_->say_evidence(one, two);
+  ledger_ = *ledger::read_export(world_->export_bytes());
+  records_ = records_of(ledger_, world_->job());
+  for (const auto& [key, value] : world_->chain().state().prefix("")) state_.put(key, value);
+  const auto result = count();
+  EXPECT_TRUE(result.ok()) << result.error().to_string();
+  const std::size_t at = first(ledger::RecordKind::evidence);
+  const auto with = [&](const ledger::Record& a, const ledger::Record& b) {
+    record(at).payload =
+        codec::encode(protocol::Evidence{ledger::encode_record(a), ledger::encode_record(b)});
+    return refusal();
+  };
+  EXPECT_THAT(with(one, one), HasSubstr("proves nothing"));
+  EXPECT_THAT(with(one, world_->commitment(1, 2)), HasSubstr("proves nothing"));
+  EXPECT_THAT(with(one, record(first(ledger::RecordKind::enrol))),
+              HasSubstr("not about commitments"));
+  auto forged = two;
+  forged.signature.bytes[0] ^= 1;
+  EXPECT_NE(with(one, forged), "nothing noticed");
+  EXPECT_EQ(with(one, two), "nothing noticed");
+}
+
 TEST_F(StoryTest, FindsARecordForARoundThatIsNotOpen) {
   const std::size_t commit = first(ledger::RecordKind::commit);
   auto payload = *protocol::decode_payload<protocol::Commit>(record(commit).payload);

@@ -85,7 +85,7 @@ World::World(protocol::JobSpec spec, std::uint8_t nonce, const ledger::StateMach
   solo_ = std::move(*solo);
   for (std::size_t i = 0; i < spec_.aggregation.aggregators; ++i)
     aggregators_.push_back(std::make_unique<Member>(
-        chain_->id(), i == 0 ? coordinator_.clone() : key(aggregator_key(i))));
+        chain_->id(), i == 0 ? coordinator_.clone() : key(aggregator_key(i)), i));
 }
 
 void World::submit(const crypto::SigningKey& author, RecordKind kind, Bytes payload) {
@@ -104,23 +104,34 @@ void World::flush() {
   pending_.clear();
 }
 
+void World::carry_out(std::size_t number, rounds::AggregatorEffects effects) {
+  Member& member = *aggregators_[number];
+  for (auto& effect : effects) {
+    if (const auto* note = std::get_if<rounds::Note>(&effect)) {
+      ADD_FAILURE() << to_json_line(note->event);
+    } else if (const auto* fetch = std::get_if<rounds::FetchUpdate>(&effect)) {
+      EXPECT_TRUE(member.blobs->put(sealed_.at(fetch->root)).ok());
+      carry_out(number, member.duty.arrived(now_, *chain_, fetch->root));
+    } else if (const auto* drop = std::get_if<rounds::DropUpdate>(&effect)) {
+      member.blobs->remove(drop->root);
+    } else if (auto* compute = std::get_if<rounds::Compute>(&effect)) {
+      carry_out(number,
+                member.duty.done(now_, *chain_, rounds::compute(compute->task, *member.blobs)));
+    } else if (auto* send = std::get_if<rounds::SubmitPayload>(&effect)) {
+      if (send->kind == RecordKind::attest && attest_) {
+        auto attest = protocol::decode_payload<protocol::Attest>(send->payload);
+        attest_(*attest, number);
+        send->payload = codec::encode(*attest);
+      }
+      submit(member.key, send->kind, std::move(send->payload));
+    }
+  }
+}
+
 void World::aggregate() {
   for (;;) {
-    for (std::size_t i = 0; i < aggregators_.size(); ++i) {
-      Member& member = *aggregators_[i];
-      for (auto& effect : member.duty.step(now_, chain_->state())) {
-        if (const auto* note = std::get_if<rounds::Note>(&effect))
-          ADD_FAILURE() << to_json_line(note->event);
-        auto* send = std::get_if<rounds::SubmitPayload>(&effect);
-        if (send == nullptr) continue;
-        if (send->kind == RecordKind::attest && attest_) {
-          auto attest = protocol::decode_payload<protocol::Attest>(send->payload);
-          attest_(*attest, i);
-          send->payload = codec::encode(*attest);
-        }
-        submit(member.key, send->kind, std::move(send->payload));
-      }
-    }
+    for (std::size_t i = 0; i < aggregators_.size(); ++i)
+      carry_out(i, aggregators_[i]->duty.step(now_, *chain_));
     if (pending_.empty()) return;
     flush();
   }
@@ -131,7 +142,7 @@ void World::start() {
   job_ = protocol::job_id(chain_->id(), owner_.public_key(), seq, spec_);
   const Bytes initial = models::encode_safetensors(
       models::initial_parameters(spec_.architecture, spec_.initial_seed));
-  for (auto& member : aggregators_) EXPECT_TRUE(member->blobs.put(initial).ok());
+  for (auto& member : aggregators_) EXPECT_TRUE(member->blobs->put(initial).ok());
   say(owner_, RecordKind::job, protocol::Job{spec_});
   flush();
   for (std::size_t i = 0; i < workers_.size(); ++i)
@@ -162,11 +173,9 @@ void World::commit(const RoundState& round, const Play& play) {
   for (const auto& slot : round.cohort) {
     const std::size_t worker = worker_of(slot.worker);
     if (play.silent.contains(worker)) continue;
+    const auto plain = update(round, worker);
     say(workers_[worker], RecordKind::commit,
-        protocol::Commit{
-            round.slot,
-            protocol::commitment(chain_->id(), job_, round.slot, round.base_root, slot.worker,
-                                 slot.data_root, opening(round, worker), Digest{})});
+        protocol::Commit{round.slot, plain.commitment(chain_->id(), round, slot, plain.seal())});
   }
   flush();
 }
@@ -175,16 +184,11 @@ void World::reveal(const RoundState& round) {
   for (const auto& slot : round.cohort) {
     if (!slot.commitment) continue;
     const std::size_t worker = worker_of(slot.worker);
-    const Bytes bytes = codec::encode(opening(round, worker));
-    protocol::Reveal reveal;
-    reveal.slot = round.slot;
-    reveal.length = bytes.size();
+    const auto plain = update(round, worker);
+    const Bytes ciphertext = plain.seal();
+    const auto reveal = plain.reveal(chain_->id(), round, ciphertext);
+    sealed_[reveal.ciphertext_root] = ciphertext;
     say(workers_[worker], RecordKind::reveal, reveal);
-    for (auto& member : aggregators_)
-      for (const auto& effect : member->duty.receive(now_, chain_->state(), slot.worker,
-                                                     {job_, round.slot, bytes.size(), 0, bytes}))
-        if (const auto* note = std::get_if<rounds::Note>(&effect))
-          ADD_FAILURE() << to_json_line(note->event);
   }
   flush();
 }
@@ -216,18 +220,34 @@ void World::pass_deadline() {
   solo_->step(now_, consensus::Tick{});
 }
 
-protocol::Opening World::opening(const RoundState& round, std::size_t worker) const {
-  protocol::Update update;
-  update.values.resize(4 * rounds::update_dimension(spec_, round.kind));
-  for (std::size_t at = 0; at < update.values.size(); at += 4)
-    store_le32(MutableByteView(update.values).subspan(at, 4),
-               static_cast<std::uint32_t>(1000 * (worker + 1) + at));
-  update.examples = 100 + worker;
-  update.seed_share.fill(static_cast<std::uint8_t>(50 + worker));
-  protocol::Opening out;
-  out.update = codec::encode(update);
+rounds::PlainUpdate World::update(const RoundState& round, std::size_t worker) const {
+  rounds::PlainUpdate out;
+  out.worker = workers_[worker].node_id();
+  out.examples = 100 + worker;
+  out.seed_share.fill(static_cast<std::uint8_t>(50 + worker));
   out.salt.fill(static_cast<std::uint8_t>(70 + worker));
+  out.content_key.fill(static_cast<std::uint8_t>(90 + worker));
+  out.content_key[0] = static_cast<std::uint8_t>(round.slot.round.value);
+  out.content_key[1] = static_cast<std::uint8_t>(round.slot.attempt.value);
+  out.values.resize(rounds::update_dimension(spec_, round.kind));
+  for (std::size_t i = 0; i < out.values.size(); ++i)
+    out.values[i] = static_cast<std::int32_t>(1000 * (worker + 1) + 4 * i);
   return out;
+}
+
+ledger::Record World::commitment(std::size_t worker, std::uint8_t number) {
+  Digest digest;
+  digest.bytes[0] = number;
+  return ledger::sign_record(workers_[worker], RecordKind::commit, chain_->id(), job_,
+                             1000 + number,
+                             codec::encode(protocol::Commit{job_state().next, digest}));
+}
+
+void World::say_evidence(const ledger::Record& one, const ledger::Record& two) {
+  protocol::Evidence evidence{ledger::encode_record(one), ledger::encode_record(two)};
+  if (BytesLess()(evidence.second, evidence.first)) std::swap(evidence.first, evidence.second);
+  say(owner_, RecordKind::evidence, evidence);
+  flush();
 }
 
 std::size_t World::worker_of(const NodeId& node) const {
@@ -247,8 +267,8 @@ RoundState World::round_state(std::uint64_t round, std::uint64_t attempt) const 
 }
 
 Bytes World::model() const {
-  const Bytes* model = aggregators_.front()->blobs.get(job_state().model_root);
-  return model ? *model : Bytes{};
+  const auto model = aggregators_.front()->blobs->read_all(job_state().model_root, 1u << 30);
+  return model.ok() ? *model : Bytes{};
 }
 
 Bytes World::export_bytes() const {

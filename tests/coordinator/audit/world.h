@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,6 +16,8 @@
 #include "coordinator/protocol/state.h"
 #include "coordinator/rounds/aggregator.h"
 #include "coordinator/rounds/rounds_machine.h"
+#include "tests/base/power_loss_disk.h"
+#include "tests/coordinator/rounds/sealed_fixture.h"
 
 namespace fedmesh::audit {
 
@@ -25,13 +28,15 @@ class CrookedMachine final : public ledger::StateMachine {
   Twist after_record;  // of any kind
   Twist before_end;    // of a block
   Twist after_end;
+  bool takes_any_evidence = false;  // without looking at it
 
   Result<void> init(const ledger::Genesis& genesis, ledger::State& state) const override {
     return honest_.init(genesis, state);
   }
   Result<void> apply(const ledger::BlockContext& context, const ledger::Record& record,
                      ledger::State& state) const override {
-    FM_TRY_VOID(honest_.apply(context, record, state));
+    if (!takes_any_evidence || record.kind != ledger::RecordKind::evidence)
+      FM_TRY_VOID(honest_.apply(context, record, state));
     if (after_record) after_record(state);
     return {};
   }
@@ -66,6 +71,10 @@ class World {
   void start();
   void play_round(const Play& play = {});
   void stop_job(const std::string& reason);
+  // A commit record of this worker for the round that opens next; `number` tells several apart.
+  ledger::Record commitment(std::size_t worker, std::uint8_t number);
+  // The owner's evidence, its two records in order.
+  void say_evidence(const ledger::Record& one, const ledger::Record& two);
 
   const ledger::Chain& chain() const { return *chain_; }
   const JobId& job() const { return job_; }
@@ -88,7 +97,9 @@ class World {
   void reveal(const protocol::RoundState& round);
   void score(const protocol::RoundState& round);
   void pass_deadline();
-  protocol::Opening opening(const protocol::RoundState& round, std::size_t worker) const;
+  rounds::PlainUpdate update(const protocol::RoundState& round, std::size_t worker) const;
+  // What the member's aggregator asks for.
+  void carry_out(std::size_t member, rounds::AggregatorEffects effects);
   std::size_t worker_of(const NodeId& node) const;
 
   rounds::RoundsMachine honest_;
@@ -98,15 +109,31 @@ class World {
   crypto::SigningKey coordinator_;
   crypto::SigningKey owner_;
   std::vector<crypto::SigningKey> workers_;
+  class Randomness final : public SecureRandom {
+   public:
+    explicit Randomness(std::uint64_t seed) : random_(seed) {}
+    void fill(MutableByteView out) override {
+      for (auto& byte : out) byte = static_cast<std::uint8_t>(random_.next_u64());
+    }
+
+   private:
+    SeededRandom random_;
+  };
   struct Member {
-    Member(const ChainId& chain, crypto::SigningKey signing)
-        : key(std::move(signing)), duty(chain, key.node_id(), blobs) {}
+    Member(const ChainId& chain, crypto::SigningKey signing, std::uint64_t seed)
+        : key(std::move(signing)),
+          random(seed),
+          blobs(std::move(*net::BlobStore::open(disk, "/blobs"))),
+          duty(chain, key.node_id(), *blobs, random, {}) {}
     crypto::SigningKey key;
-    rounds::BlobCache blobs;
+    PowerLossDisk disk;
+    Randomness random;
+    std::unique_ptr<net::BlobStore> blobs;
     rounds::Aggregator duty;
   };
   std::vector<std::unique_ptr<Member>> aggregators_;  // the coordinator first
   std::function<void(protocol::Attest&, std::size_t)> attest_;
+  std::map<Digest, Bytes> sealed_;  // what the workers serve
   protocol::JobSpec spec_;
   JobId job_;
   Instant now_{1'767'225'600'000};  // 2026-01-01 00:00 UTC

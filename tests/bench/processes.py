@@ -137,15 +137,18 @@ class Federation:
                                         "--data", "clinics:silo=0,silos=5,seed=1", "--home", home],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                        env=self.environment)
-            wait_for(lambda: (home / "node.key").exists(), "a worker makes its key")
+            shown = wait_for(lambda: self.key_of(home), "a worker makes its key")
             process.kill()
             process.wait()
-            shown = self.run("key", "show", home / "node.key")
             key = re.search(r"public key\s+(\w+)", shown).group(1)
             participants += ["--participant", f"{key}:worker:worker-{i}"]
         for file in self.coordinator_home.iterdir():
             file.unlink()
         self.run("init", "--network", "bench", "--home", self.coordinator_home, *participants)
+
+    def key_of(self, home):
+        with contextlib.suppress(RuntimeError):  # not there, or not all of it
+            return self.run("key", "show", home / "node.key")
 
     def submit(self, **values):
         job = self.home / "bench.toml"

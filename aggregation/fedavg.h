@@ -5,6 +5,9 @@
 
 namespace fedmesh::aggregation {
 
+// To sum into.
+std::vector<std::int64_t> zeros(std::size_t size);
+
 // sum_j += weight · values_j, for sweeps over updates that are not all in memory. Equal lengths
 // (checked); no overflow if check_capacity() holds.
 void add_weighted(std::span<std::int64_t> sum, std::span<const std::int32_t> values,

@@ -28,5 +28,6 @@ endif()
 
 if(FEDMESH_TESTS)
   find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)  # tests/bench only
   include(GoogleTest)
 endif()

@@ -63,7 +63,8 @@ Result<BlobManifest> read_blob_manifest(const DiskFile& file, const Digest& root
 }
 
 Result<void> read_blob_checked(const DiskFile& file, const BlobManifest& manifest,
-                               std::uint64_t offset, MutableByteView to) {
+                               std::uint64_t offset, MutableByteView to,
+                               std::vector<bool>& checked) {
   Bytes scratch;
   while (!to.empty()) {
     const std::uint64_t index = offset / kBlobLeafBytes;
@@ -71,7 +72,9 @@ Result<void> read_blob_checked(const DiskFile& file, const BlobManifest& manifes
     const std::uint64_t size = crypto::blob_leaf_bytes(manifest.total, index);
     const std::uint64_t skipped = offset - begin;
     const std::uint64_t taken = std::min<std::uint64_t>(size - skipped, to.size());
-    if (taken == size) {
+    if (checked[index]) {
+      FM_TRY_VOID(read_fully(file, offset, to.first(taken)));
+    } else if (taken == size) {
       FM_TRY_VOID(read_fully(file, begin, to.first(taken)));
       FM_TRY_VOID(check_leaf(manifest, index, to.first(taken)));
     } else {
@@ -80,6 +83,7 @@ Result<void> read_blob_checked(const DiskFile& file, const BlobManifest& manifes
       FM_TRY_VOID(check_leaf(manifest, index, scratch));
       std::copy_n(scratch.begin() + static_cast<std::ptrdiff_t>(skipped), taken, to.begin());
     }
+    checked[index] = true;
     to = to.subspan(taken);
     offset += taken;
   }

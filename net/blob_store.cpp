@@ -140,11 +140,13 @@ BlobStats BlobStore::Impl::stats() const {
 
 class BlobStore::Reader final : public BlobReader {
  public:
-  Reader(std::shared_ptr<Impl> impl, const Digest& root, Impl::Opened opened, BlobManifest manifest)
+  Reader(std::shared_ptr<Impl> impl, const Digest& root, Impl::Opened opened, BlobManifest manifest,
+         Verify verify)
       : impl_(std::move(impl)),
         root_(root),
         opened_(std::move(opened)),
-        manifest_(std::move(manifest)) {}
+        manifest_(std::move(manifest)),
+        checked_(manifest_.leaves.size(), verify == Verify::no) {}
 
   std::uint64_t size() const override { return manifest_.total; }
   const BlobManifest& manifest() const override { return manifest_; }
@@ -152,7 +154,7 @@ class BlobStore::Reader final : public BlobReader {
     if (offset > manifest_.total || to.size() > manifest_.total - offset)
       return invalid_argument("blob " + root_.short_hex() + " has " +
                               std::to_string(manifest_.total) + " bytes");
-    const auto status = read_blob_checked(*opened_.file, manifest_, offset, to);
+    const auto status = read_blob_checked(*opened_.file, manifest_, offset, to, checked_);
     if (status.ok()) return status;
     if (status.error().code == ErrorCode::corruption)
       impl_->drop_damaged(root_, opened_.generation);
@@ -164,6 +166,7 @@ class BlobStore::Reader final : public BlobReader {
   Digest root_;
   Impl::Opened opened_;
   BlobManifest manifest_;
+  std::vector<bool> checked_;  // by leaf
 };
 
 class BlobStore::Writer final : public BlobWriter {
@@ -270,7 +273,7 @@ Result<std::unique_ptr<BlobWriter>> BlobStore::create() {
   return std::unique_ptr<BlobWriter>(std::make_unique<Writer>(impl_, std::move(draft)));
 }
 
-Result<std::unique_ptr<BlobReader>> BlobStore::open(const Digest& root) {
+Result<std::unique_ptr<BlobReader>> BlobStore::open(const Digest& root, Verify verify) {
   FM_TRY(Impl::Opened opened, impl_->open_file(root));
   auto manifest = read_blob_manifest(*opened.file, root);
   if (!manifest.ok()) {
@@ -278,8 +281,8 @@ Result<std::unique_ptr<BlobReader>> BlobStore::open(const Digest& root) {
       impl_->drop_damaged(root, opened.generation);
     return manifest.error().with_context("blob " + root.short_hex());
   }
-  return std::unique_ptr<BlobReader>(
-      std::make_unique<Reader>(impl_, root, std::move(opened), std::move(manifest).value()));
+  return std::unique_ptr<BlobReader>(std::make_unique<Reader>(impl_, root, std::move(opened),
+                                                              std::move(manifest).value(), verify));
 }
 
 Result<Bytes> BlobStore::read_all(const Digest& root, std::uint64_t bytes_max) {

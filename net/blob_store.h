@@ -54,8 +54,8 @@ class BlobReader {
   virtual ~BlobReader() = default;
   virtual std::uint64_t size() const = 0;
   virtual const BlobManifest& manifest() const = 0;
-  // Fills `to`. Every leaf is checked that a byte is taken from; corruption: it was damaged on the
-  // disk, and the store has dropped the blob. invalid_argument: beyond the end.
+  // Fills `to`. Every leaf is checked when this reader first takes a byte from it; corruption: it
+  // was damaged on the disk, and the store has dropped the blob. invalid_argument: beyond the end.
   virtual Result<void> read(std::uint64_t offset, MutableByteView to) = 0;
 };
 
@@ -67,6 +67,9 @@ class BlobWriter {
   virtual Result<void> append(ByteView bytes) = 0;  // exhausted: no room, or the disk is full
   virtual Result<Digest> finish() = 0;              // durable on return; called once
 };
+
+// Whether a reader checks leaves. `no` is for who authenticates every byte itself.
+enum class Verify : bool { no, leaves };
 
 class BlobStore {
  public:
@@ -82,7 +85,8 @@ class BlobStore {
 
   bool holds(const Digest& root) const;                            // whole and flushed
   std::optional<std::uint64_t> size_of(const Digest& root) const;  // of one that it holds
-  Result<std::unique_ptr<BlobReader>> open(const Digest& root);    // not_found
+  Result<std::unique_ptr<BlobReader>> open(const Digest& root,
+                                           Verify verify = Verify::leaves);  // not_found
   // exhausted where it is longer than `bytes_max`. corruption: as BlobReader::read().
   Result<Bytes> read_all(const Digest& root, std::uint64_t bytes_max);
 

@@ -67,9 +67,11 @@ void BlobStore::Impl::load_partial(const Digest& root) {
   partial.incoming = std::make_shared<Incoming>();
   partial.there.resize(manifest->leaves.size());
   Bytes leaf;
+  std::vector<bool> checked(manifest->leaves.size());
   for (std::uint64_t i = 0; i < manifest->leaves.size(); ++i) {
     leaf.resize(crypto::blob_leaf_bytes(manifest->total, i));
-    partial.there[i] = read_blob_checked(**file, *manifest, i * crypto::kBlobLeafBytes, leaf).ok();
+    partial.there[i] =
+        read_blob_checked(**file, *manifest, i * crypto::kBlobLeafBytes, leaf, checked).ok();
     if (partial.there[i]) partial.received += leaf.size();
     if (!partial.there[i]) ++partial.missing;
   }

@@ -28,12 +28,11 @@ FrameCipher::FrameCipher(crypto::AeadSuite suite, const crypto::Secret<32>& spli
 
 Bytes FrameCipher::seal(FrameType type, ByteView body) {
   const std::array<std::uint8_t, 2> header{kFrameVersion, static_cast<std::uint8_t>(type)};
-  const Bytes ciphertext = crypto::aead_encrypt(suite_, key_, counter_++, header, body);
+  Bytes out(header.size() + body.size() + crypto::kAeadTagBytes);
+  std::copy(header.begin(), header.end(), out.begin());
+  const MutableByteView ciphertext = MutableByteView(out).subspan(header.size());
+  crypto::aead_encrypt_to(ciphertext, suite_, key_, counter_++, header, body);
   bytes_ += ciphertext.size();
-  Bytes out;
-  out.reserve(header.size() + ciphertext.size());
-  append(out, header);
-  append(out, ciphertext);
   return out;
 }
 

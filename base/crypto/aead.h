@@ -25,6 +25,13 @@ Bytes aead_encrypt(AeadSuite suite, const Secret<32>& key, std::uint64_t counter
 Result<Bytes> aead_decrypt(AeadSuite suite, const Secret<32>& key, std::uint64_t counter,
                            ByteView associated, ByteView ciphertext);
 
+// The same into memory of the caller: out.size() is that of the result (checked). What a failed
+// decryption leaves there is zeros.
+void aead_encrypt_to(MutableByteView out, AeadSuite suite, const Secret<32>& key,
+                     std::uint64_t counter, ByteView associated, ByteView plaintext);
+Result<void> aead_decrypt_to(MutableByteView out, AeadSuite suite, const Secret<32>& key,
+                             std::uint64_t counter, ByteView associated, ByteView ciphertext);
+
 // ChaCha20 (RFC 8439 block function, libsodium's 64-bit nonce form with nonce = le64(stream)):
 // fills `out` with keystream bytes that begin at 64-byte block `first_block`.
 void chacha20_stream(ByteView key32, std::uint64_t stream, std::uint64_t first_block,

@@ -2,6 +2,10 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
+#include "base/crypto/sha256_x86.h"
+
 namespace fedmesh::crypto {
 
 Digest blake2b(ByteView message) {
@@ -11,11 +15,7 @@ Digest blake2b(ByteView message) {
   return out;
 }
 
-Digest sha256(ByteView message) {
-  Digest out;
-  crypto_hash_sha256(out.bytes.data(), message.data(), message.size());
-  return out;
-}
+Digest sha256(ByteView message) { return Sha256().add(message).finish(); }
 
 NodeId node_id_of(ByteView public_key) { return NodeId{sha256(public_key).bytes}; }
 
@@ -52,6 +52,8 @@ Digest Blake2b::finish() {
   return out;
 }
 
+// libsodium's state is (a to h, bits, the started block): where the processor has instructions for
+// whole blocks, they replace libsodium's work on these, which begins and ends the message.
 struct Sha256::State {
   crypto_hash_sha256_state state;
 };
@@ -60,7 +62,21 @@ Sha256::Sha256() : state_(std::make_unique<State>()) { crypto_hash_sha256_init(&
 Sha256::~Sha256() = default;
 
 Sha256& Sha256::add(ByteView bytes) {
-  crypto_hash_sha256_update(&state_->state, bytes.data(), bytes.size());
+  auto& state = state_->state;
+  const std::size_t started = state.count / 8 % 64;
+  if (has_sha256_instructions() && bytes.size() >= 128) {
+    const std::size_t fill = (64 - started) % 64;
+    crypto_hash_sha256_update(&state, bytes.data(), fill);
+    bytes = bytes.subspan(fill);
+    const std::size_t whole = bytes.size() / 64;
+    Sha256Words words;
+    std::copy_n(state.state, words.size(), words.begin());
+    compress_sha256(words, bytes.data(), whole);
+    std::copy(words.begin(), words.end(), state.state);
+    state.count += std::uint64_t{whole} * 512;
+    bytes = bytes.subspan(whole * 64);
+  }
+  crypto_hash_sha256_update(&state, bytes.data(), bytes.size());
   return *this;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <string>
 
 #include "base/check.h"
@@ -18,6 +17,12 @@ constexpr crypto::AeadSuite kCipher = crypto::AeadSuite::chacha20_poly1305;
 constexpr std::string_view kMagic = "fmupdate";
 constexpr std::size_t kFirstValues = (kSealedPlainBytes - kUpdateHeaderBytes) / 4;
 constexpr std::size_t kChunkValues = kSealedPlainBytes / 4;
+
+static_assert(std::endian::native == std::endian::little, "values are used as they were sealed");
+
+MutableByteView bytes_of(std::vector<std::int32_t>& values) {
+  return {reinterpret_cast<std::uint8_t*>(values.data()), values.size() * 4};
+}
 
 std::uint64_t plain_bytes(std::uint64_t values) { return kUpdateHeaderBytes + 4 * values; }
 std::uint64_t chunks_of(std::uint64_t plain) {
@@ -137,15 +142,16 @@ Result<SealedUpdate> SealedUpdate::open(const ByteSource& source, const ContentK
     return corruption("a sealed update of " + std::to_string(length) + " bytes is cut off");
   SealedUpdate out(source, key.clone(), chunks);
   FM_TRY_VOID(out.decrypt(0));
-  FM_TRY(out.header_, decode_header(ByteView(out.plain_).first(kUpdateHeaderBytes)));
+  FM_TRY(out.header_, decode_header(ByteView(bytes_of(out.plain_)).first(kUpdateHeaderBytes)));
   if (out.header_.values != (length - tags - kUpdateHeaderBytes) / 4)
     return corruption("a sealed update counts other values than it has");
   return out;
 }
 
 SealedUpdate::~SealedUpdate() {
-  crypto::wipe(plain_);
-  crypto::wipe({reinterpret_cast<std::uint8_t*>(values_.data()), values_.size() * 4});
+  // As long as the longest chunk that was in it.
+  plain_.resize(plain_.capacity());
+  crypto::wipe(bytes_of(plain_));
 }
 
 Result<void> SealedUpdate::decrypt(std::uint64_t index) {
@@ -153,9 +159,13 @@ Result<void> SealedUpdate::decrypt(std::uint64_t index) {
   ciphertext_.resize(std::min<std::uint64_t>(kSealedChunkBytes, source_->size() - at));
   FM_TRY_VOID(source_->read(at, ciphertext_));
   const std::uint64_t plain = source_->size() - chunks_ * crypto::kAeadTagBytes;
-  crypto::wipe(plain_);
-  FM_TRY(plain_,
-         aead_decrypt(kCipher, key_, index, associated(plain, chunks_, index), ciphertext_));
+  held_.reset();
+  if (ciphertext_.size() < crypto::kAeadTagBytes || ciphertext_.size() % 4 != 0)
+    return corruption("a sealed update's last chunk is cut off");
+  plain_.resize((ciphertext_.size() - crypto::kAeadTagBytes) / 4);
+  FM_TRY_VOID(aead_decrypt_to(bytes_of(plain_), kCipher, key_, index,
+                              associated(plain, chunks_, index), ciphertext_));
+  held_ = index;
   return {};
 }
 
@@ -165,14 +175,8 @@ std::uint64_t SealedUpdate::first_value(std::uint64_t index) {
 
 Result<std::span<const std::int32_t>> SealedUpdate::chunk(std::uint64_t index) {
   FM_CHECK(index < chunks_, "a chunk of this update");
-  FM_TRY_VOID(decrypt(index));
-  const ByteView bytes = ByteView(plain_).subspan(index == 0 ? kUpdateHeaderBytes : 0);
-  values_.resize(bytes.size() / 4);
-  std::memcpy(values_.data(), bytes.data(), bytes.size());
-  if constexpr (std::endian::native != std::endian::little)
-    for (auto& value : values_)
-      value = static_cast<std::int32_t>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
-  return std::span<const std::int32_t>(values_);
+  if (held_ != index) FM_TRY_VOID(decrypt(index));
+  return std::span<const std::int32_t>(plain_).subspan(index == 0 ? kUpdateHeaderBytes / 4 : 0);
 }
 
 Result<SealedKey> seal_key(const ContentKey& key, const SealContext& context, const NodeId& member,

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -90,8 +91,8 @@ class SealedUpdate {
   std::uint64_t chunks_;
   UpdateHeader header_;
   Bytes ciphertext_;
-  Bytes plain_;
-  std::vector<std::int32_t> values_;
+  std::vector<std::int32_t> plain_;    // the header counts as values here
+  std::optional<std::uint64_t> held_;  // which chunk that is
 };
 
 // K for one member. unauthenticated: the member's key is of low order.

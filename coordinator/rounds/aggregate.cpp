@@ -41,7 +41,7 @@ Result<aggregation::Sum> sum_of(const JobSpec& spec, RoundKind kind,
                                 std::span<const OpenedUpdate> updates, const OpenBlob& open) {
   FM_TRY(const auto rule, aggregation::make_rule(spec.aggregation.rule));
   aggregation::Sum sum;
-  sum.values.assign(update_dimension(spec, kind), 0);
+  sum.values = aggregation::zeros(update_dimension(spec, kind));
   std::uint32_t weight_max = 0;
   for (const auto& update : updates)
     weight_max = std::max(weight_max, weight_of(spec, kind, update.examples));

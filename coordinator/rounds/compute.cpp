@@ -27,22 +27,25 @@ class BlobSink final : public ByteSink {
   std::unique_ptr<net::BlobWriter> writer_;
 };
 
-Result<OpenedUpdate> check(const CheckTask& task, net::BlobStore& blobs) {
+Result<OpenedUpdate> check(const CheckTask& task, net::BlobStore& blobs, net::Verify verify) {
   const auto& round = task.view->round;
   const auto slot = std::find_if(round.cohort.begin(), round.cohort.end(),
                                  [&](const auto& s) { return s.worker == task.worker; });
   if (slot == round.cohort.end()) return invalid_argument("the worker is not in the cohort");
-  FM_TRY(const auto ciphertext, open_blob(blobs, task.reveal.ciphertext_root));
+  FM_TRY(const auto ciphertext, open_blob(blobs, task.reveal.ciphertext_root, verify));
   return open_update(task.view->chain, task.view->spec, round, *slot, task.reveal, task.key,
                      *ciphertext);
 }
 
-Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& blobs) {
+Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& blobs,
+                                   net::Verify verify) {
   const auto& [chain, spec, round] = *task.view;
   FM_TRY(auto base_writer, blobs.create());
   FM_TRY(auto model_writer, blobs.create());
   BlobSink base(std::move(base_writer)), model(std::move(model_writer));
-  const auto open = [&](const Digest& root) { return open_blob(blobs, root); };
+  const auto open = [&, &base_root = round.base_root](const Digest& root) {
+    return open_blob(blobs, root, root == base_root ? net::Verify::leaves : verify);
+  };
   FM_TRY(const auto result, compute_aggregate(chain, spec, round, task.updates, open, base, model));
   protocol::Attest attest;
   attest.slot = round.slot;
@@ -59,21 +62,36 @@ Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& bl
   return attest;
 }
 
+// What decryption refuses may be the disk's fault rather than the worker's: read again with every
+// leaf checked, the store finds and drops what is damaged.
+template <class Run>
+auto blaming_the_right_one(const Run& run) {
+  auto result = run(net::Verify::no);
+  if (!result.ok() && result.error().code == ErrorCode::unauthenticated)
+    result = run(net::Verify::leaves);
+  return result;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Digest& root) {
-  FM_TRY(auto reader, blobs.open(root));
+Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Digest& root,
+                                              net::Verify verify) {
+  FM_TRY(auto reader, blobs.open(root, verify));
   return std::unique_ptr<ByteSource>(std::make_unique<BlobSource>(std::move(reader)));
 }
 
 ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs) {
   if (const auto* one = std::get_if<CheckTask>(&task)) {
     const auto& round = one->view->round;
-    return Checked{round.job, round.slot, one->worker, check(*one, blobs)};
+    return Checked{
+        round.job, round.slot, one->worker,
+        blaming_the_right_one([&](net::Verify verify) { return check(*one, blobs, verify); })};
   }
   const auto& all = std::get<AggregateTask>(task);
   const auto& round = all.view->round;
-  return Aggregated{round.job, round.slot, aggregate(all, blobs)};
+  return Aggregated{round.job, round.slot, blaming_the_right_one([&](net::Verify verify) {
+                      return aggregate(all, blobs, verify);
+                    })};
 }
 
 }  // namespace fedmesh::rounds

@@ -50,7 +50,9 @@ using ComputeDone = std::variant<Checked, Aggregated>;
 // Thread-safe as far as the store is.
 ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs);
 
-// A blob of the store as a source. Its chunks are authenticated by whoever decrypts them.
-Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Digest& root);
+// A blob of the store as a source. Verify::no is for sealed updates: the leaves were checked when
+// they came, and decryption authenticates every byte that is used.
+Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Digest& root,
+                                              net::Verify verify);
 
 }  // namespace fedmesh::rounds

@@ -24,6 +24,23 @@ TEST(DigestTest, PublishedVectors) {
             "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923");
 }
 
+// Whole blocks may take another way than what is added byte by byte.
+TEST(DigestTest, Sha256IsTheSameHoweverItsPartsCome) {
+  EXPECT_EQ(sha256(Bytes(1'000'000, 'a')).hex(),  // FIPS 180-2, appendix B.3
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  Bytes message(700);
+  for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<std::uint8_t>(i * 7);
+  for (std::size_t size = 0; size <= message.size(); ++size) {
+    const ByteView part = ByteView(message).first(size);
+    Sha256 bytewise, split;
+    for (std::size_t i = 0; i < size; ++i) bytewise.add(part.subspan(i, 1));
+    split.add(part.first(size / 3)).add(part.subspan(size / 3));
+    const Digest expected = bytewise.finish();
+    EXPECT_EQ(sha256(part), expected) << size;
+    EXPECT_EQ(split.finish(), expected) << size;
+  }
+}
+
 TEST(DigestTest, LabelsAndLengthsSeparate) {
   const auto two = [](std::string_view a, std::string_view b) {
     return Blake2b("test").add_sized(as_bytes(a)).add_sized(as_bytes(b)).finish();

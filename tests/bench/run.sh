@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Takes every measurement and writes the table "Measured" in README.md anew: a few minutes, on a quiet machine.
+# FEDMESH_BENCH_BIN=DIR measures programs that are built already. JSON goes to build/bench/ (or $FEDMESH_BENCH_OUT).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=${FEDMESH_BENCH_OUT:-$root/build/bench}
+bin=${FEDMESH_BENCH_BIN:-$root/build/release/bin}
+mkdir -p "$out"
+if [ -z "${FEDMESH_BENCH_BIN:-}" ]; then
+  "$root/cmake/build.sh" fedmesh fedmesh-coordinator fedmesh-worker fedmesh-trainer fedmesh_bench fedmesh_bench_trainer
+fi
+# Debian's own interpreter is the one that python3-torch belongs to.
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
+
+# Operations take turns, so that a figure and its reference see the same load.
+operations() {
+  local min_time=$1 filter=$2 file=$3
+  "$bin/fedmesh_bench" --benchmark_filter="$filter" --benchmark_min_time="$min_time" --benchmark_repetitions=5 \
+    --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true \
+    --benchmark_out="$out/$file" --benchmark_out_format=json | grep -E '_median' || true
+}
+
+"$python" "$here/pytorch_cnn.py" | tee "$out/pytorch_before.json"
+operations 0.5 '^training/(task|pure)' training.json
+"$python" "$here/pytorch_cnn.py" | tee "$out/pytorch_after.json"
+operations 0.2 '^(crypto|mean|memory|update|noise)' operations.json
+operations 0.1 '^bulk' bulk.json
+status=0
+"$python" "$here/processes.py" "$bin" "$out/processes.json" || status=1
+"$python" "$here/table.py" "$out" "$root/README.md"
+exit "$status"

@@ -9,6 +9,7 @@ namespace fedmesh::worker {
 namespace {
 
 constexpr std::string_view kRoundPrefix = "round/";
+constexpr std::string_view kContributionPrefix = "contribution/";
 
 // "<prefix><64 hex digits>[/rest]"
 std::optional<JobId> job_in_key(std::string_view key, std::string_view prefix) {
@@ -62,7 +63,12 @@ void Worker::take_entries(const protocol::StateUpdate& update) {
 }
 
 void Worker::take_entry(const protocol::StateUpdate& update, const ledger::StateEntry& entry) {
-  if (!entry.value) return;  // proven absent: nothing that this worker waits for
+  if (!entry.value) {  // proven absent
+    const auto job = job_in_key(entry.key, kContributionPrefix);
+    if (job && !jobs_.contains(*job) && receipts_wanted_.contains(entry.key))
+      forget_receipt(entry.key);
+    return;
+  }
   if (const auto job = job_in_key(entry.key, protocol::kJobPrefix);
       job && entry.key == protocol::job_key(*job))
     return take_job(update, *job, *entry.value);
@@ -118,7 +124,7 @@ void Worker::take_job(const protocol::StateUpdate& update, const JobId& id, cons
       ended.state = std::move(state).value();
       settle_grant(ended);
     }
-    return;
+    return erase_restored(id);
   }
   JobView* job = room_for(id);
   if (job == nullptr || (job->state && update.header.height < job->state_height)) return;
@@ -182,7 +188,10 @@ void Worker::end_round(JobView& job) {
       note("round.finished", &job, "finished");
       want_receipt(job);
     }
-    if (job.round->phase == Phase::voided) note("round.voided", &job, "void: " + job.round->reason);
+    if (job.round->phase == Phase::voided) {
+      note("round.voided", &job, "void: " + job.round->reason);
+      effects_.push_back(Erase{receipt_wanted_item(job.id, job.round->slot.round)});
+    }
     job.training.reset();
   }
   if (job.scoring) {
@@ -192,14 +201,8 @@ void Worker::end_round(JobView& job) {
     outbox_.drop(job.id, ledger::RecordKind::score_reveal);
     job.scoring.reset();
   }
-  // Also those of an earlier process that this one never came to use.
-  const std::string prefix = job.id.hex() + "-";
-  std::vector<std::string> names;
-  for (const auto& [name, bytes] : restored_)
-    if (name.find(prefix) != std::string::npos) names.push_back(name);
-  for (const auto& name : names) erase(name);
-  if (my_slot(job) != nullptr &&
-      std::find(names.begin(), names.end(), opening_item(job.id, job.round->slot)) == names.end())
+  erase_restored(job.id);  // also those that this process never came to use
+  if (my_slot(job) != nullptr)
     effects_.push_back(Erase{opening_item(job.id, job.round->slot)});
   if (my_validator_slot(job) != nullptr)
     effects_.push_back(Erase{score_item(job.id, job.round->slot)});
@@ -220,11 +223,21 @@ void Worker::end_job(JobView& job) {
 // A contribution of this worker's own, with its proof: the receipt.
 void Worker::take_contribution(const protocol::StateUpdate& update,
                                const ledger::StateEntry& entry) {
-  if (receipts_wanted_.erase(entry.key) == 0 || !entry.value) return;
+  if (!receipts_wanted_.contains(entry.key)) return;
   const auto contribution = protocol::decode_state<protocol::Contribution>(*entry.value);
-  if (!contribution.ok() || contribution->worker != id_) return;
-  if (entry.key != protocol::contribution_key(contribution->job, contribution->slot.round, id_))
+  const bool mine =
+      contribution.ok() && contribution->worker == id_ &&
+      entry.key == protocol::contribution_key(contribution->job, contribution->slot.round, id_);
+  if (!mine) {
+    receipts_wanted_.erase(entry.key);
     return;
+  }
+  // Of an earlier attempt, while the one that counts is still open: asked for again.
+  const auto job = jobs_.find(contribution->job);
+  if (job != jobs_.end() && job->second.round && !protocol::is_over(job->second.round->phase) &&
+      job->second.round->slot.round == contribution->slot.round)
+    return;
+  receipts_wanted_.erase(entry.key);
   persist(
       "receipt-" + contribution->job.hex() + "-" + std::to_string(contribution->slot.round.value),
       ledger::encode_proof(ledger::StateEntryProof{update.header, update.certificate, entry}));

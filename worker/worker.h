@@ -123,7 +123,11 @@ class Worker {
   void persist_grants();
   void remember_head();
   void erase_orphans();
+  void promise_receipt(const JobView& job);
   void want_receipt(const JobView& job);
+  void forget_receipt(const std::string& key);
+  std::set<JobId> restored_jobs() const;
+  void erase_restored(const JobId& job);
 
   // enrolment.cpp
   void advance_enrolment(JobView& job);

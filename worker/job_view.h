@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "coordinator/protocol/state.h"
+#include "worker/trainer/task.h"
 #include "coordinator/protocol/sealing.h"
 
 namespace fedmesh::worker {

@@ -184,8 +184,9 @@ void Worker::end_round(JobView& job) {
     outbox_.drop(job.id, ledger::RecordKind::commit);
     outbox_.drop(job.id, ledger::RecordKind::reveal);
     if (job.training->stage == TrainingDuty::Stage::delivered &&
-        job.round->phase == Phase::finished) {
-      note("round.finished", &job, "finished");
+        job.round->phase != Phase::voided) {
+      // A later round or the job's end may be all that is heard of it after a lost link.
+      if (job.round->phase == Phase::finished) note("round.finished", &job, "finished");
       want_receipt(job);
     }
     if (job.round->phase == Phase::voided) {

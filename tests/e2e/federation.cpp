@@ -32,7 +32,11 @@ std::vector<std::string> clean_environment(const fs::path& home) {
 // So far in the test that runs, or in the set-up of its suite.
 int failures() {
   const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-  return test != nullptr ? test->result()->total_part_count() : ::testing::Test::HasFailure();
+  if (test == nullptr) return ::testing::Test::HasFailure();
+  int failed = 0;
+  for (int i = 0; i < test->result()->total_part_count(); ++i)
+    if (test->result()->GetTestPartResult(i).failed()) ++failed;
+  return failed;
 }
 
 }  // namespace
@@ -60,7 +64,7 @@ Federation::Federation() : failures_before_(failures()) {
 Federation::~Federation() {
   if (failures() > failures_before_) show_logs();
   processes_.clear();
-  end_descendants();
+  end_descendants("HOME=" + home_.string());
   std::error_code ignored;
   fs::remove_all(home_, ignored);
 }

@@ -70,8 +70,8 @@ TEST_P(Crash, NothingIsLostOrCountedTwice) {
     std::fflush(stdout);
   }
 }
-INSTANTIATE_TEST_SUITE_P(Scenarios, Crash, ::testing::ValuesIn(kScenarios), [](const auto& info) {
-  std::string name = to_string(info.param);
+INSTANTIATE_TEST_SUITE_P(Scenarios, Crash, ::testing::ValuesIn(kScenarios), [](const auto& scenario) {
+  std::string name = to_string(scenario.param);
   std::replace(name.begin(), name.end(), ' ', '_');
   return name;
 });

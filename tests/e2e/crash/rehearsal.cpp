@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "coordinator/protocol/state.h"
+
 namespace fedmesh::e2e {
 namespace {
 
@@ -35,8 +37,9 @@ std::string events(const Federation& net) {
   return read_text(net.path(".fedmesh/coordinator/events.jsonl"));
 }
 
-bool reaches(const Federation& net, const std::string& phase) {
-  return eventually([&] { return events(net).find("job." + phase) != std::string::npos; });
+bool reaches(const Federation& net, protocol::JobPhase phase) {
+  const std::string event = std::string("\"job.") + to_string(phase) + "\"";
+  return eventually([&] { return events(net).find(event) != std::string::npos; });
 }
 
 std::set<std::string> files_below(const fs::path& folder) {
@@ -75,7 +78,9 @@ void Rehearsal::prepare() {
   }
   job_ = origin_.submit(job_of(scenario_));
   ASSERT_FALSE(job_.empty());
-  if (scenario_ == Scenario::too_few) ASSERT_TRUE(reaches(origin_, "waiting_for_workers"));
+  if (scenario_ == Scenario::too_few) {
+    ASSERT_TRUE(reaches(origin_, protocol::JobPhase::waiting_for_workers));
+  }
   origin_.coordinator().signal(SIGTERM);
   ASSERT_EQ(origin_.coordinator().wait(), 0);
 }
@@ -88,8 +93,9 @@ void Rehearsal::run(Ended& ended) const {
   Federation net;
   net.adopt(origin_);
   ASSERT_NO_FATAL_FAILURE(start(net, nullptr));
-  if (scenario_ == Scenario::no_aggregator)
+  if (scenario_ == Scenario::no_aggregator) {
     ASSERT_NO_FATAL_FAILURE(give_role_back(net, nullptr));
+  }
   finish(net, ended);
 }
 
@@ -135,9 +141,10 @@ void Rehearsal::resume(Federation& net, const CrashPoint& point) const {
 
 // The coordinator dies over the very record that ends the waiting; then it is sent again.
 void Rehearsal::give_role_back(Federation& net, const CrashPoint* point) const {
-  ASSERT_TRUE(reaches(net, "waiting_for_aggregators"));
-  if (point != nullptr && point->victim == Victim::worker)
+  ASSERT_TRUE(reaches(net, protocol::JobPhase::waiting_for_aggregators));
+  if (point != nullptr && point->victim == Victim::worker) {
     ASSERT_NO_FATAL_FAILURE(resume(net, *point));
+  }
   auto arguments = admit("coordinator,aggregator");
   arguments.insert(arguments.end(), {"--coordinator", net.endpoint()});
   const auto asked = net.begin(arguments);

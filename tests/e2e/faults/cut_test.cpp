@@ -22,7 +22,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 // One worker reaches the coordinator through two proxies, the other one directly.
 class Cut : public ::testing::Test {
  protected:
-  void SetUp() override {
+  void start() {
     ASSERT_NO_FATAL_FAILURE(net_.init({"far", "near"}));
     ASSERT_NO_FATAL_FAILURE(net_.start_coordinator());
     control_ = std::make_unique<TcpProxy>(net_.endpoint());
@@ -62,6 +62,7 @@ class Cut : public ::testing::Test {
 };
 
 TEST_F(Cut, AWorkerWhoseConnectionsEndComesBackAndTheJobFinishes) {
+  ASSERT_NO_FATAL_FAILURE(start());
   const auto said = [&](const std::string& text) {
     return count(net_.worker("far").output(), text);
   };
@@ -76,6 +77,7 @@ TEST_F(Cut, AWorkerWhoseConnectionsEndComesBackAndTheJobFinishes) {
 
 // Only the bulk plane: models and updates wait, records and proofs do not.
 TEST_F(Cut, ABulkPlaneThatIsCutComesBackToo) {
+  ASSERT_NO_FATAL_FAILURE(start());
   bulk_->cut(true);
   ASSERT_TRUE(net_.worker("far").says("update revealed"));
   EXPECT_TRUE(net_.worker("far").running());
@@ -86,6 +88,7 @@ TEST_F(Cut, ABulkPlaneThatIsCutComesBackToo) {
 TEST_F(Cut, AWorkerCutOffForAMinuteWithoutAWordComesBack) {
   if (std::getenv("FEDMESH_E2E_LONG") == nullptr)
     GTEST_SKIP() << "takes over a minute: set FEDMESH_E2E_LONG=1 to run it";
+  ASSERT_NO_FATAL_FAILURE(start());
   cut(false);
   Process& far = net_.worker("far");
   Process& coordinator = net_.coordinator();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "coordinator/queries.h"
 #include "coordinator/rounds/state_access.h"
 #include "models/data/safetensors.h"
@@ -191,6 +192,7 @@ void Coordinator::forget_offers(const NodeId& peer) {
 }
 
 void Coordinator::blob_arrived(Instant now, const Digest& root) {
+  crash_point("coordinator.blob-arrived");
   answer_offer(root, "");
   take(now, aggregator_->arrived(now, *chain_, root));
 }
@@ -305,31 +307,51 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
       effects_.push_back(FetchBlob{fetch->root, fetch->bytes, fetch->worker});
     } else if (const auto* drop = std::get_if<rounds::DropUpdate>(&effect)) {
       effects_.push_back(ForgetBlob{drop->root});
-      blobs_.remove(drop->root);
+      if (!is_needed(drop->root)) blobs_.remove(drop->root);
+      crash_point("coordinator.dropped-update");
     } else if (auto* task = std::get_if<rounds::Compute>(&effect)) {
       effects_.push_back(Compute{std::move(task->task)});
     } else if (auto* item = std::get_if<rounds::PersistItem>(&effect)) {
       const auto written = items_.write(item->name, item->bytes);
       crypto::wipe(item->bytes);
       if (!written.ok()) return halt(written.error());  // what relies on it is not said
+      crash_point("coordinator.persisted-item");
     } else if (auto* erased = std::get_if<rounds::EraseItem>(&effect)) {
-      if (const auto gone = items_.erase(erased->name); !gone.ok())
-        halt(gone.error());
+      if (const auto gone = items_.erase(erased->name); !gone.ok()) halt(gone.error());
+      crash_point("coordinator.erased-item");
     } else {
       effects_.push_back(Log{std::move(std::get<rounds::Note>(effect).event)});
     }
   }
 }
 
-// What live jobs go on from stays, whatever else is stored.
-void Coordinator::pin_blobs() {
-  std::set<Digest> roots = aggregator_->pins();
+// A worker may reveal whatever root it likes, that of a model or of another's update included.
+bool Coordinator::is_needed(const Digest& root) const {
+  if (aggregator_->pins().contains(root) || job_blobs().contains(root)) return true;
+  for (const auto& [key, value] : chain_->state().prefix(protocol::kJobPrefix)) {
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), key);
+    if (job.base_root == root || job.model_root == root || job.standardisation_root == root)
+      return true;
+  }
+  return false;
+}
+
+// What live jobs go on from.
+std::set<Digest> Coordinator::job_blobs() const {
+  std::set<Digest> roots;
   for (const JobId& id : rounds::live_jobs(chain_->state())) {
     const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
     const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
     roots.insert(
         {job.base_root, job.model_root, job.standardisation_root, spec.evaluation.blob_root});
   }
+  return roots;
+}
+
+// It stays, whatever else is stored.
+void Coordinator::pin_blobs() {
+  std::set<Digest> roots = aggregator_->pins();
+  roots.merge(job_blobs());
   blobs_.pin("rounds", std::move(roots));
 }
 

@@ -138,6 +138,8 @@ class Coordinator {
   void take(Instant now, consensus::Effects effects);
   void take(Instant now, rounds::AggregatorEffects effects);
   void pin_blobs();
+  bool is_needed(const Digest& root) const;
+  std::set<Digest> job_blobs() const;
   void provide_initial_models();
   void provide_beacons();
   void submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload);

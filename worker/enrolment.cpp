@@ -4,12 +4,6 @@
 #include "worker/worker.h"
 
 namespace fedmesh::worker {
-namespace {
-
-constexpr int kDescribeAttempts = 3;
-
-}  // namespace
-
 void Worker::advance_enrolment(JobView& job) {
   Enrolment& enrolment = job.enrolment;
   if (enrolment.stage != Enrolment::Stage::undecided) return;
@@ -31,8 +25,7 @@ void Worker::advance_enrolment(JobView& job) {
 void Worker::described(JobView& job, const trainer::Response& response) {
   Enrolment& enrolment = job.enrolment;
   if (!response.ok) {
-    // A trainer that crashed says nothing about the data.
-    if (enrolment.attempts < kDescribeAttempts && response.error.starts_with("unavailable")) {
+    if (enrolment.attempts < kTaskAttempts && trainer_died(response)) {
       enrolment.stage = Enrolment::Stage::undecided;
       return note("trainer.failed", &job, "reading the data failed, again: " + response.error);
     }

@@ -264,10 +264,11 @@ class Host {
     blobs_.remove_unpinned();
   }
 
-  // The bulk plane is on the host that was joined, unless that told us of none.
+  // The bulk plane is on the host that was joined. A coordinator that has just come back is dialled
+  // at once, however long the back-off of its absence has grown.
   void dial_bulk(const DialBulk& to) {
     const std::string endpoint = join_.substr(0, join_.rfind(':') + 1) + std::to_string(to.port);
-    if (bulk_endpoint_ == endpoint) return;
+    if (bulk_endpoint_ == endpoint && bulk_.peers().contains(to.peer)) return;
     if (!bulk_endpoint_.empty()) bulk_.forget(bulk_endpoint_);
     bulk_endpoint_ = endpoint;
     if (const auto dialled = bulk_.dial(endpoint, to.peer); !dialled.ok())

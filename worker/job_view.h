@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "coordinator/protocol/sealing.h"
 #include "coordinator/protocol/state.h"
+#include "worker/trainer/task.h"
 
 namespace fedmesh::worker {
 
@@ -41,6 +42,12 @@ struct StoredScore {
   FM_FIELDS(job, slot, score, salt)
 };
 
+// A trainer that dies says nothing about the task: it is given to the next one, so many times.
+inline constexpr int kTaskAttempts = 3;
+inline bool trainer_died(const trainer::Response& response) {
+  return !response.ok && response.error.starts_with("unavailable");
+}
+
 // Enrolment: answered once per job.
 struct Enrolment {
   enum class Stage {
@@ -68,6 +75,7 @@ struct TrainingDuty {
   };
   Stage stage = Stage::fetching;
   std::uint64_t task = 0;
+  int attempts = 0;  // of computing
   Digest commitment;
   Digest ciphertext_root;
   std::uint64_t length = 0;
@@ -80,6 +88,7 @@ struct ScoringDuty {
   enum class Stage { fetching, computing, committing, unveiling, done, abandoned };
   Stage stage = Stage::fetching;
   std::uint64_t task = 0;
+  int attempts = 0;  // of computing
   std::optional<StoredScore> stored;
 };
 

@@ -9,6 +9,7 @@ namespace fedmesh::worker {
 namespace {
 
 constexpr std::string_view kRoundPrefix = "round/";
+constexpr std::string_view kContributionPrefix = "contribution/";
 
 // "<prefix><64 hex digits>[/rest]"
 std::optional<JobId> job_in_key(std::string_view key, std::string_view prefix) {
@@ -62,7 +63,12 @@ void Worker::take_entries(const protocol::StateUpdate& update) {
 }
 
 void Worker::take_entry(const protocol::StateUpdate& update, const ledger::StateEntry& entry) {
-  if (!entry.value) return;  // proven absent: nothing that this worker waits for
+  if (!entry.value) {  // proven absent
+    const auto job = job_in_key(entry.key, kContributionPrefix);
+    if (job && !jobs_.contains(*job) && receipts_wanted_.contains(entry.key))
+      forget_receipt(entry.key);
+    return;
+  }
   if (const auto job = job_in_key(entry.key, protocol::kJobPrefix);
       job && entry.key == protocol::job_key(*job))
     return take_job(update, *job, *entry.value);
@@ -212,11 +218,15 @@ void Worker::end_round(JobView& job) {
     outbox_.drop(job.id, ledger::RecordKind::commit);
     outbox_.drop(job.id, ledger::RecordKind::reveal);
     if (job.training->stage == TrainingDuty::Stage::delivered &&
-        job.round->phase == Phase::finished) {
-      note("round.finished", &job, "finished");
+        job.round->phase != Phase::voided) {
+      // A later round or the job's end may be all that is heard of it after a lost link.
+      if (job.round->phase == Phase::finished) note("round.finished", &job, "finished");
       want_receipt(job);
     }
-    if (job.round->phase == Phase::voided) note("round.voided", &job, "void: " + job.round->reason);
+    if (job.round->phase == Phase::voided) {
+      note("round.voided", &job, "void: " + job.round->reason);
+      effects_.push_back(Erase{receipt_wanted_item(job.id, job.round->slot.round)});
+    }
     job.training.reset();
   }
   if (job.scoring) {
@@ -249,11 +259,21 @@ void Worker::end_job(JobView& job) {
 // A contribution of this worker's own, with its proof: the receipt.
 void Worker::take_contribution(const protocol::StateUpdate& update,
                                const ledger::StateEntry& entry) {
-  if (receipts_wanted_.erase(entry.key) == 0 || !entry.value) return;
+  if (!receipts_wanted_.contains(entry.key)) return;
   const auto contribution = protocol::decode_state<protocol::Contribution>(*entry.value);
-  if (!contribution.ok() || contribution->worker != id_) return;
-  if (entry.key != protocol::contribution_key(contribution->job, contribution->slot.round, id_))
+  const bool mine =
+      contribution.ok() && contribution->worker == id_ &&
+      entry.key == protocol::contribution_key(contribution->job, contribution->slot.round, id_);
+  if (!mine) {
+    receipts_wanted_.erase(entry.key);
     return;
+  }
+  // Of an earlier attempt, while the one that counts is still open: asked for again.
+  const auto job = jobs_.find(contribution->job);
+  if (job != jobs_.end() && job->second.round && !protocol::is_over(job->second.round->phase) &&
+      job->second.round->slot.round == contribution->slot.round)
+    return;
+  receipts_wanted_.erase(entry.key);
   persist(
       "receipt-" + contribution->job.hex() + "-" + std::to_string(contribution->slot.round.value),
       ledger::encode_proof(ledger::StateEntryProof{update.header, update.certificate, entry}));

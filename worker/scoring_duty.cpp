@@ -80,6 +80,10 @@ void Worker::fetch_and_score(JobView& job) {
 }
 
 void Worker::scored(JobView& job, const trainer::Response& response) {
+  if (trainer_died(response) && ++job.scoring->attempts < kTaskAttempts) {
+    job.scoring->stage = ScoringDuty::Stage::fetching;
+    return note("trainer.failed", &job, "scoring failed, again: " + response.error);
+  }
   if (!response.ok) return abandon_scoring(job, "the trainer failed: " + response.error);
   const auto result = trainer::decode_task<trainer::EvaluateResult>(response.body);
   if (!result.ok() || result->count == 0 || result->correct > result->count)

@@ -111,12 +111,26 @@ Result<void> Worker::restore(PersistedItems items) {
   return {};
 }
 
-// A worker that ends between a round and its receipt asks again.
+// From the moment the reveal is final: a worker that ends before it has the receipt asks for it
+// when it is back, even if the round ended meanwhile.
+void Worker::promise_receipt(const JobView& job) {
+  const std::string key = protocol::contribution_key(job.id, job.round->slot.round, id_);
+  persist(receipt_wanted_item(job.id, job.round->slot.round), to_bytes(as_bytes(key)));
+}
+
 void Worker::want_receipt(const JobView& job) {
   if (receipts_wanted_.size() >= kReceiptsWantedMax) return;
-  const std::string key = protocol::contribution_key(job.id, job.round->slot.round, id_);
-  if (!receipts_wanted_.try_emplace(key).second) return;
-  persist(receipt_wanted_item(job.id, job.round->slot.round), to_bytes(as_bytes(key)));
+  receipts_wanted_.try_emplace(protocol::contribution_key(job.id, job.round->slot.round, id_));
+}
+
+// Neither the round nor its job can bring it any more.
+void Worker::forget_receipt(const std::string& key) {
+  receipts_wanted_.erase(key);
+  const auto parts = key.substr(0, key.rfind('/'));
+  const auto round = parts.substr(parts.rfind('/') + 1);
+  const auto job = parts.substr(0, parts.rfind('/'));
+  effects_.push_back(
+      Erase{std::string(kReceiptWanted) + job.substr(job.rfind('/') + 1) + "-" + round});
 }
 
 // Before anything is committed to with it.
@@ -150,6 +164,16 @@ void Worker::remember_head() {
   head_stored_at_ = now_;
   persist(kHeadItem,
           codec::encode(StoredHead{*newest, *client_.newest_certificate(), outbox_.last_seq()}));
+}
+
+// Of the openings and scores that an earlier process left.
+std::set<JobId> Worker::restored_jobs() const {
+  std::set<JobId> out;
+  for (const auto& [name, bytes] : restored_) {
+    const auto id = JobId::from_hex(name.substr(name.find('-') + 1, 64));
+    if (id.ok()) out.insert(*id);
+  }
+  return out;
 }
 
 // The coordinator names every live job after its welcome; what belongs to no live job is erased.

@@ -215,6 +215,10 @@ const Bytes* Worker::base_model(JobView& job) {
 }
 
 void Worker::computed(JobView& job, const trainer::Response& response) {
+  if (trainer_died(response) && ++job.training->attempts < kTaskAttempts) {
+    job.training->stage = TrainingDuty::Stage::fetching;
+    return note("trainer.failed", &job, "computing failed, again: " + response.error);
+  }
   if (!response.ok) return abandon_training(job, "the trainer failed: " + response.error);
   std::uint64_t examples = 0;
   auto values = update_values(job, response, examples);
@@ -301,6 +305,7 @@ void Worker::reveal(JobView& job, const protocol::CohortSlot& slot) {
   if (slot.reveal) {
     outbox_.drop(job.id, ledger::RecordKind::reveal);
     duty.stage = TrainingDuty::Stage::delivered;
+    promise_receipt(job);
     return note("round.delivered", &job, "update revealed, waiting for the aggregate");
   }
   if (job.round->phase > RoundPhase::revealing || past_deadline(job))

@@ -122,6 +122,7 @@ void Worker::handle(const protocol::Welcome& welcome) {
   std::set<JobId> known;
   for (const auto& [id, job] : jobs_) known.insert(id);
   for (const auto& [id, granted] : granted_) known.insert(id);
+  for (const JobId& id : restored_jobs()) known.insert(id);
   for (const JobId& id : known) send(protocol::StateQuery{0, protocol::job_key(id), "", 1});
 }
 

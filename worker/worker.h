@@ -129,7 +129,10 @@ class Worker {
   void remember_head();
   void erase_orphans();
   void erase_restored(const JobId& job, const std::function<bool(const protocol::Slot&)>& is_over);
+  void promise_receipt(const JobView& job);
   void want_receipt(const JobView& job);
+  void forget_receipt(const std::string& key);
+  std::set<JobId> restored_jobs() const;
 
   // enrolment.cpp
   void advance_enrolment(JobView& job);

@@ -3,6 +3,7 @@
 #include <msgpack.hpp>
 
 #include "base/check.h"
+#include "base/crypto/keys.h"
 
 namespace fedmesh::codec {
 
@@ -12,7 +13,10 @@ struct Encoder::Impl {
 };
 
 Encoder::Encoder() : impl_(std::make_unique<Impl>()) {}
-Encoder::~Encoder() = default;
+// What was encoded may have been a secret; only its owner knows, and wipes the copy that it took.
+Encoder::~Encoder() {
+  crypto::wipe({reinterpret_cast<std::uint8_t*>(impl_->buffer.data()), impl_->buffer.size()});
+}
 
 void Encoder::array(std::size_t count) {
   FM_CHECK(count <= UINT32_MAX, "an array of ours is too long");

@@ -1,6 +1,7 @@
 #include "coordinator/rounds/aggregator.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/check.h"
 #include "coordinator/rounds/state_access.h"
@@ -52,6 +53,21 @@ std::vector<const protocol::CohortSlot*> in_reveal_order(const ledger::Chain& ch
   return out;
 }
 
+// "round-key-<job>-<round>-<attempt>"
+std::optional<std::pair<JobId, protocol::Slot>> parse_round_key_item(std::string_view name) {
+  if (!name.starts_with(kKeyPrefix)) return std::nullopt;
+  name.remove_prefix(std::string_view(kKeyPrefix).size());
+  const auto job = JobId::from_hex(name.substr(0, 64));
+  protocol::Slot slot;
+  const char* end = name.data() + name.size();
+  if (!job.ok() || name.size() < 68 || name[64] != '-') return std::nullopt;
+  const auto round = std::from_chars(name.data() + 65, end, slot.round.value);
+  if (round.ec != std::errc() || round.ptr == end || *round.ptr != '-') return std::nullopt;
+  const auto attempt = std::from_chars(round.ptr + 1, end, slot.attempt.value);
+  if (attempt.ec != std::errc() || attempt.ptr != end) return std::nullopt;
+  return std::pair{*job, slot};
+}
+
 template <class Payload>
 SubmitPayload submit(RecordKind kind, const JobId& job, const Payload& payload) {
   return {kind, job, codec::encode(payload)};
@@ -80,12 +96,13 @@ AggregatorEffects Aggregator::step(Instant now, const ledger::Chain& chain) {
   std::vector<JobId> ended;
   for (const auto& [job, duty] : duties_)
     if (!std::binary_search(jobs.begin(), jobs.end(), job)) ended.push_back(job);
-  for (const JobId& job : ended) drop(job);
+  for (const JobId& job : ended) drop(chain, job);
   for (const JobId& job : jobs) serve(now, chain, job);
   return std::exchange(effects_, {});
 }
 
-// Keys of rounds that are still open belong to their duties, all others are erased.
+// Keys of rounds that are still open belong to their duties. All others are erased, with what was
+// sealed to them.
 void Aggregator::take_restored_keys(const ledger::Chain& chain) {
   for (const JobId& job : live_jobs(chain.state())) {
     const auto round = open_round_of(chain.state(), job);
@@ -102,6 +119,8 @@ void Aggregator::take_restored_keys(const ledger::Chain& chain) {
   }
   for (auto& [name, bytes] : restored_) {
     crypto::wipe(bytes);
+    const auto place = parse_round_key_item(name);
+    if (place) drop_updates(chain, place->first, place->second);
     if (name.starts_with(kKeyPrefix)) effects_.push_back(EraseItem{name});
   }
   restored_.clear();
@@ -110,9 +129,9 @@ void Aggregator::take_restored_keys(const ledger::Chain& chain) {
 void Aggregator::serve(Instant now, const ledger::Chain& chain, const JobId& job) {
   const auto round = open_round_of(chain.state(), job);
   const auto* self = round ? member_of(*round, self_) : nullptr;
-  if (self == nullptr) return drop(job);
+  if (self == nullptr) return drop(chain, job);
   if (const auto old = duties_.find(job); old != duties_.end() && old->second.slot != round->slot)
-    drop(job);
+    drop(chain, job);
   Duty& duty = duties_[job];
   duty.slot = round->slot;
   switch (round->phase) {
@@ -132,7 +151,7 @@ void Aggregator::serve(Instant now, const ledger::Chain& chain, const JobId& job
     case RoundPhase::unveiling:
     case RoundPhase::finished:
     case RoundPhase::voided:
-      return finish(job, duty);  // nothing is computed from the updates any more
+      return finish(chain, job, duty);  // nothing is computed from the updates any more
   }
 }
 
@@ -340,24 +359,37 @@ void Aggregator::aggregated(Instant now, Aggregated result) {
     duty.answered = RoundPhase::aggregating;
 }
 
-// Keys first: whatever is left of the ciphertexts is then of no use to anybody.
-void Aggregator::finish(const JobId& job, Duty& duty) {
+// The key's item goes last: a process that dies in between finds it, and drops the rest.
+void Aggregator::finish(const ledger::Chain& chain, const JobId& job, Duty& duty) {
   if (duty.over) return;
   duty.over = true;
-  effects_.push_back(EraseItem{round_key_item(job, duty.slot)});
   duty.key.reset();
   const auto updates = std::exchange(duty.updates, {});
   for (const auto& [worker, update] : updates)
     if (update.ours && !is_wanted(update.reveal.ciphertext_root))
       effects_.push_back(DropUpdate{update.reveal.ciphertext_root});
+  if (updates.empty()) drop_updates(chain, job, duty.slot);  // those that an earlier process fetched
+  effects_.push_back(EraseItem{round_key_item(job, duty.slot)});
   duty.view.reset();
 }
 
-void Aggregator::drop(const JobId& job) {
+void Aggregator::drop(const ledger::Chain& chain, const JobId& job) {
   const auto at = duties_.find(job);
   if (at == duties_.end()) return;
-  finish(job, at->second);
+  finish(chain, job, at->second);
   duties_.erase(at);
+}
+
+// All that were revealed in the slot.
+void Aggregator::drop_updates(const ledger::Chain& chain, const JobId& job,
+                              const protocol::Slot& slot) {
+  const auto round = load<RoundState>(chain.state(), protocol::round_key(job, slot));
+  if (!round) return;
+  for (const auto& worker : round->cohort) {
+    const auto reveal = worker.reveal ? reveal_of(chain, *worker.reveal) : std::nullopt;
+    if (reveal && !is_wanted(reveal->ciphertext_root))
+      effects_.push_back(DropUpdate{reveal->ciphertext_root});
+  }
 }
 
 std::set<Digest> Aggregator::pins() const {

@@ -110,8 +110,9 @@ class Aggregator {
   void aggregated(Instant now, Aggregated result);
   void avail(Instant now, const protocol::RoundState& round, Duty& duty);
   void aggregate(Instant now, const protocol::RoundState& round, Duty& duty);
-  void finish(const JobId& job, Duty& duty);
-  void drop(const JobId& job);
+  void finish(const ledger::Chain& chain, const JobId& job, Duty& duty);
+  void drop(const ledger::Chain& chain, const JobId& job);
+  void drop_updates(const ledger::Chain& chain, const JobId& job, const protocol::Slot& slot);
   void take_restored_keys(const ledger::Chain& chain);
   void note(Instant now, const char* kind, const protocol::RoundState& round, std::string detail);
   void wake_at(Instant at) { wake_ = wake_ ? std::min(*wake_, at) : at; }

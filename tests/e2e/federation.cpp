@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 #include "base/crypto/keys.h"
 #include "base/random.h"
@@ -28,6 +29,16 @@ std::vector<std::string> clean_environment(const fs::path& home) {
   return out;
 }
 
+// So far in the test that runs, or in the set-up of its suite.
+int failures() {
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  if (test == nullptr) return ::testing::Test::HasFailure();
+  int failed = 0;
+  for (int i = 0; i < test->result()->total_part_count(); ++i)
+    if (test->result()->GetTestPartResult(i).failed()) ++failed;
+  return failed;
+}
+
 }  // namespace
 
 std::string JobText::text() const {
@@ -41,7 +52,7 @@ std::string JobText::text() const {
          training + "[federation]\n" + federation + rest;
 }
 
-Federation::Federation() {
+Federation::Federation() : failures_before_(failures()) {
   adopt_orphans();
   std::string pattern = (fs::temp_directory_path() / "fedmesh-e2e-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "cannot make " << pattern;
@@ -51,9 +62,9 @@ Federation::Federation() {
 }
 
 Federation::~Federation() {
-  if (::testing::Test::HasFailure()) show_logs();
+  if (failures() > failures_before_) show_logs();
   processes_.clear();
-  end_descendants();
+  end_descendants("HOME=" + home_.string());
   std::error_code ignored;
   fs::remove_all(home_, ignored);
 }
@@ -121,19 +132,39 @@ void Federation::init(const std::vector<std::string>& worker_names) {
 Process& Federation::launch(const std::string& name, const std::vector<std::string>& command) {
   auto& slot = processes_[name];
   slot.reset();
-  slot = std::make_unique<Process>(command, home_ / "logs" / name, environment_);
+  auto environment = environment_;
+  if (!crash_next_at_.empty())
+    environment.push_back("FEDMESH_CRASH_AT=" + std::exchange(crash_next_at_, ""));
+  slot = std::make_unique<Process>(command, home_ / "logs" / name, environment);
   return *slot;
 }
 
-void Federation::start_coordinator(const std::string& listen) {
+void Federation::start_coordinator(const std::string& listen,
+                                   const std::vector<std::string>& flags) {
   const fs::path file = home_ / "endpoint";
   fs::remove(file);
-  Process& process = launch("coordinator", {program("fedmesh-coordinator"), "--listen", listen,
-                                            "--endpoint-file", file.string()});
-  ASSERT_TRUE(eventually([&] { return fs::exists(file) || !process.running(); }));
+  std::vector<std::string> command = {program("fedmesh-coordinator"), "--listen", listen,
+                                      "--endpoint-file", file.string()};
+  command.insert(command.end(), flags.begin(), flags.end());
+  Process& process = launch("coordinator", command);
+  ASSERT_TRUE(process.says(", blobs on ")) << process.errors();
   endpoint_ = read_text(file);
   ASSERT_FALSE(endpoint_.empty()) << process.errors();
   endpoint_.pop_back();  // the line's end
+  const std::string said = process.output();
+  const auto at = said.find(", blobs on ") + 11;
+  bulk_endpoint_ = said.substr(at, said.find('\n', at) - at);
+}
+
+void Federation::restart_coordinator(const std::vector<std::string>& flags) {
+  std::vector<std::string> all = {"--bulk-listen", bulk_endpoint_};
+  all.insert(all.end(), flags.begin(), flags.end());
+  start_coordinator(endpoint_, all);
+}
+
+void Federation::adopt(const Federation& other) {
+  fs::copy(other.home(), home_,
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
 Process& Federation::start_worker(const std::string& name, const std::vector<std::string>& flags,

@@ -46,6 +46,11 @@ class Federation {
   const std::filesystem::path& home() const { return home_; }
   std::string path(const std::string& name) const { return (home_ / name).string(); }
   const std::string& endpoint() const { return endpoint_; }
+  const std::string& bulk_endpoint() const { return bulk_endpoint_; }
+  // What another one left, keys, data, ledger and all; before anything is started here.
+  void adopt(const Federation& other);
+  // The next process that is started dies there (base/crash_point.h), and no later one.
+  void crash_next_at(const std::string& point) { crash_next_at_ = point; }
 
   std::string write(const std::string& name, const std::string& text) const;  // its path
   // Rows patient,age,dose,dose_again,ill with an age and doses that predict ill.
@@ -60,7 +65,9 @@ class Federation {
 
   // `fedmesh init` with a worker and validator of each name admitted from the start.
   void init(const std::vector<std::string>& worker_names = {});
-  void start_coordinator(const std::string& listen = "127.0.0.1:0");
+  void start_coordinator(const std::string& listen = "127.0.0.1:0",
+                         const std::vector<std::string>& flags = {});
+  void restart_coordinator(const std::vector<std::string>& flags = {});  // same addresses
   // Home and table are named after it; the table is made where there is none.
   Process& start_worker(const std::string& name, const std::vector<std::string>& flags = {},
                         const std::string& join = "");
@@ -79,7 +86,10 @@ class Federation {
   std::filesystem::path home_;
   std::vector<std::string> environment_;
   std::string endpoint_;
+  std::string bulk_endpoint_;
+  std::string crash_next_at_;
   std::map<std::string, std::unique_ptr<Process>> processes_;
+  int failures_before_ = 0;
   int runs_ = 0;
   int started_workers_ = 0;
 };

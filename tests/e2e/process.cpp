@@ -152,9 +152,13 @@ std::vector<Running> descendants(pid_t ancestor, const std::string& name) {
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
-void end_descendants() {
-  eventually([] {
-    const auto left = descendants(::getpid());
+void end_descendants(const std::string& variable) {
+  eventually([&] {
+    auto left = descendants(::getpid());
+    std::erase_if(left, [&](const Running& process) {
+      const auto environment = read_text("/proc/" + std::to_string(process.pid) + "/environ");
+      return environment.find(variable) == std::string::npos;
+    });
     for (const auto& process : left) ::kill(process.pid, SIGKILL);
     return left.empty();
   });

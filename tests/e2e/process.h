@@ -58,7 +58,7 @@ struct Running {
 std::vector<Running> descendants(pid_t ancestor);
 std::vector<Running> descendants(pid_t ancestor, const std::string& name);
 void adopt_orphans();
-// Kills whatever still lives below this process.
-void end_descendants();
+// Kills whatever still lives below this process with that entry in its environment.
+void end_descendants(const std::string& variable);
 
 }  // namespace fedmesh::e2e

@@ -5,16 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <utility>
 
 namespace fedmesh::e2e {
 
-inline sockaddr_in loopback(int port) {
+// 127.0.0.<host>, all of which are this machine.
+inline sockaddr_in loopback(int port, int host = 1) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + static_cast<std::uint32_t>(host));
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   return address;
 }
@@ -42,10 +44,10 @@ class Socket {
     const sockaddr_in address = loopback(port);
     return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
   }
-  bool bind(int port) const {
+  bool bind(int port, int host = 1) const {
     const int yes = 1;
     ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    const sockaddr_in address = loopback(port);
+    const sockaddr_in address = loopback(port, host);
     return ::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
   }
   int bound_port() const {

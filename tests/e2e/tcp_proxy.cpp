@@ -3,30 +3,38 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <list>
 #include <vector>
-
-#include "tests/e2e/sockets.h"
 
 namespace fedmesh::e2e {
 namespace {
 
-// One direction of one connection.
-struct Stream {
-  int from = -1;
-  int to = -1;
-  std::string bytes;
-  bool open = true;
-};
+constexpr int kHost = 2;
 
-struct Connection {
-  Socket client;
-  Socket server;
-  Stream up;
-  Stream down;
-};
+}  // namespace
 
-void forward(Stream& stream) {
+TcpProxy::TcpProxy(const std::string& target) : target_port_(port_of(target)) {
+  endpoint_ = "127.0.0.2:" + std::to_string(target_port_);
+  if (!listener_.bind(target_port_, kHost) || ::listen(listener_.fd(), 64) != 0)
+    ADD_FAILURE() << "cannot listen on " << endpoint_;
+  thread_ = std::thread([this] { run(); });
+}
+
+TcpProxy::~TcpProxy() {
+  stop_ = true;
+  thread_.join();
+}
+
+std::string TcpProxy::captured() const {
+  const std::lock_guard lock(mutex_);
+  std::string all;
+  for (const auto& connection : connections_) all += connection.up.bytes + connection.down.bytes;
+  return all;
+}
+
+void TcpProxy::cut(bool hang_up) { state_ = hang_up ? State::hung_up : State::silent; }
+void TcpProxy::heal() { state_ = State::open; }
+
+void TcpProxy::forward(Stream& stream) {
   char buffer[65536];
   const auto n = ::recv(stream.from, buffer, sizeof(buffer), 0);
   const std::string part(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
@@ -36,55 +44,49 @@ void forward(Stream& stream) {
   stream.open = false;
 }
 
-}  // namespace
-
-TcpProxy::TcpProxy(const std::string& target) : target_port_(port_of(target)) {
-  Socket listener;
-  if (!listener.bind(0) || ::listen(listener.fd(), 64) != 0) ADD_FAILURE() << "the proxy's port";
-  endpoint_ = "127.0.0.1:" + std::to_string(listener.bound_port());
-  listener_ = ::dup(listener.fd());
-  thread_ = std::thread([this] { run(); });
+void TcpProxy::hang_up() {
+  for (auto& connection : connections_) {
+    for (Stream* stream : {&connection.up, &connection.down}) stream->open = false;
+    connection.client = Socket(-1);
+    connection.server = Socket(-1);
+  }
 }
 
-TcpProxy::~TcpProxy() {
-  stop_ = true;
-  thread_.join();
-  ::close(listener_);
-}
-
-std::string TcpProxy::captured() const {
-  const std::lock_guard lock(mutex_);
-  return captured_;
+void TcpProxy::accept() {
+  Socket client(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  Socket server;
+  if (state_ == State::hung_up || client.fd() < 0 || !server.connect(target_port_)) return;
+  auto& added = connections_.emplace_back(
+      Connection{std::move(client), std::move(server), Stream{}, Stream{}});
+  added.up = {added.client.fd(), added.server.fd(), true, ""};
+  added.down = {added.server.fd(), added.client.fd(), true, ""};
 }
 
 void TcpProxy::run() {
-  std::list<Connection> connections;
+  constexpr int kPatienceMs = 20;  // orders are seen this soon
   while (!stop_) {
-    std::vector<pollfd> waiting = {{listener_, POLLIN, 0}};
+    if (state_ == State::silent) {
+      ::poll(nullptr, 0, kPatienceMs);
+      continue;
+    }
+    std::vector<pollfd> waiting = {{listener_.fd(), POLLIN, 0}};
     std::vector<Stream*> streams;
-    for (auto& connection : connections)
-      for (Stream* stream : {&connection.up, &connection.down})
-        if (stream->open) {
-          waiting.push_back({stream->from, POLLIN, 0});
-          streams.push_back(stream);
-        }
-    if (::poll(waiting.data(), waiting.size(), 50) <= 0) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (state_ == State::hung_up) hang_up();
+      for (auto& connection : connections_)
+        for (Stream* stream : {&connection.up, &connection.down})
+          if (stream->open) {
+            waiting.push_back({stream->from, POLLIN, 0});
+            streams.push_back(stream);
+          }
+    }
+    if (::poll(waiting.data(), waiting.size(), kPatienceMs) <= 0) continue;
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::silent) continue;
     for (std::size_t i = 0; i < streams.size(); ++i)
       if (waiting[i + 1].revents != 0) forward(*streams[i]);
-    if (waiting[0].revents != 0) {
-      Socket client(::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
-      Socket server;
-      if (client.fd() >= 0 && server.connect(target_port_)) {
-        auto& added = connections.emplace_back(
-            Connection{std::move(client), std::move(server), Stream{}, Stream{}});
-        added.up = {added.client.fd(), added.server.fd(), "", true};
-        added.down = {added.server.fd(), added.client.fd(), "", true};
-      }
-    }
-    std::string all;
-    for (const auto& connection : connections) all += connection.up.bytes + connection.down.bytes;
-    const std::lock_guard lock(mutex_);
-    captured_ = std::move(all);
+    if (waiting[0].revents != 0) accept();
   }
 }
 

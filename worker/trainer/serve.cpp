@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/crash_point.h"
 #include "worker/trainer/frame.h"
 
 namespace fedmesh::trainer {
@@ -36,6 +37,8 @@ Result<void> send(int out, const Message& message) {
 
 Result<void> answer(int out, const Frame& frame, TaskExecutor& executor) {
   FM_TRY(const Request request, message_of<Request>(frame));
+  const std::string task = to_string(request.kind);
+  crash_point("trainer.received." + task);
   auto last = SteadyClock::now();
   const auto on_progress = [&](std::uint64_t done, std::uint64_t total) {
     const auto now = SteadyClock::now();
@@ -45,6 +48,7 @@ Result<void> answer(int out, const Frame& frame, TaskExecutor& executor) {
     (void)send(out, Progress{.id = request.id, .done = done, .total = total});
   };
   const Response response = executor.run(request, on_progress);
+  crash_point("trainer.done." + task);
   if (const auto frame_bytes = frame_of(response); frame_bytes.ok())
     return write_all(out, *frame_bytes);
   else

@@ -24,7 +24,8 @@ constexpr const char* kHead = "head";      // HeadPosition
 constexpr std::size_t kWriteBuffer = 1u << 20;
 constexpr std::size_t kBlockCache = 1u << 20;
 
-// RocksDB's own diary is of no use to a reader, and writing one would disturb the writer's.
+// RocksDB keeps no diary of its own here: a reader's would disturb the writer's, and a writer's
+// aborts the process on a full disk, with an assertion at the next line after one that failed.
 class SilentLogger final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -68,9 +69,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.max_file_opening_threads = 1;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1u << 20;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.info_log = std::make_shared<SilentLogger>();
   return options;
 }
 
@@ -138,7 +137,6 @@ Result<void> RocksDbStore::Database::open(Mode mode) {
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status;
   if (mode == Mode::read) {
-    options.info_log = std::make_shared<SilentLogger>();
     status = rocksdb::DB::OpenForReadOnly(options, folder.string(), families, &handles, &opened);
   } else {
     options.create_if_missing = mode == Mode::create;

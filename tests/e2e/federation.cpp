@@ -163,8 +163,7 @@ void Federation::restart_coordinator(const std::vector<std::string>& flags) {
 }
 
 void Federation::adopt(const Federation& other) {
-  fs::copy(other.home(), home_,
-           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  fs::copy(other.home(), home_, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
 Process& Federation::start_worker(const std::string& name, const std::vector<std::string>& flags,

@@ -78,8 +78,8 @@ TEST(Marker, NoCaptureFileLogOrExportHoldsAPlantedRow) {
   ASSERT_EQ(net.online({"job", "fetch", "marked", "--out", net.path("out")}).code, 0);
   ASSERT_EQ(net.online({"ledger", "export", net.path("all.export")}).code, 0);
 
-  for (const auto& [what, bytes] : {std::pair("the network", captured),
-                                    std::pair("the bulk plane", bulk_captured)}) {
+  for (const auto& [what, bytes] :
+       {std::pair("the network", captured), std::pair("the bulk plane", bulk_captured)}) {
     EXPECT_GT(bytes.size(), 3'000u) << what;  // the models and updates of this job are small
     EXPECT_NE(bytes.find("NULL"), std::string::npos) << what << ": the greetings are lacking";
     expect_clean(what, bytes);

@@ -20,8 +20,8 @@ JobText job_of(Scenario scenario) {
   job.federation =
       "rounds = 2\nmax_participants = 2\nmin_updates = 2\ncommit_deadline = \"1h\"\n"
       "reveal_deadline = \"1h\"\ncommittee_deadline = \"1h\"\nevaluation_deadline = \"1h\"\n";
-  job.federation += scenario == Scenario::too_few ? "enrol_deadline = \"100ms\"\n"
-                                                  : "enrol_deadline = \"1h\"\n";
+  job.federation +=
+      scenario == Scenario::too_few ? "enrol_deadline = \"100ms\"\n" : "enrol_deadline = \"1h\"\n";
   const std::string noisy =
       "[privacy]\nunit = \"record\"\nmechanism = \"laplace\"\nclip_l1 = 1.0\n"
       "epsilon_per_round = 0.25\nepsilon_total = 1.0\n"

@@ -13,8 +13,8 @@ namespace fedmesh::e2e {
 
 // What a run ended with.
 struct Ended {
-  std::string model;         // bytes
-  nlohmann::json report;     // report.json of `job fetch`
+  std::string model;            // bytes
+  nlohmann::json report;        // report.json of `job fetch`
   std::set<std::string> blobs;  // files of the coordinator's blob store
 };
 

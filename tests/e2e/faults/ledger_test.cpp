@@ -53,8 +53,7 @@ TEST(Ledger, ACoordinatorKilledWithThreeJobsLiveFinishesThemAll) {
     const Ran watched = net.online({"job", "watch", name});
     EXPECT_EQ(watched.code, 0) << watched.out << watched.err;
     for (const char* round : {"1", "2"})
-      EXPECT_THAT(watched.out,
-                  HasSubstr(std::string("round ") + round + " of 2: 2 of 2 workers"));
+      EXPECT_THAT(watched.out, HasSubstr(std::string("round ") + round + " of 2: 2 of 2 workers"));
     const Ran fetched = net.online({"job", "fetch", name, "--out", net.path(name)});
     EXPECT_THAT(fetched.out, HasSubstr("the audit holds")) << fetched.err;
   }
@@ -149,9 +148,9 @@ TEST(Ledger, AStaleBackupStopsAsSoonAsAWorkerThatKnowsMoreLinks) {
                  "--bulk-listen", net.bulk_endpoint(), "--confirm-restored", "1"},
                 net.path("logs/stale"), {});
   EXPECT_EQ(stale.wait(), 1) << stale.output();
-  EXPECT_THAT(stale.errors(), AllOf(HasSubstr("a node has a certificate of block"),
-                                    HasSubstr("this ledger ends at block 1"),
-                                    HasSubstr("Find the newest copy")));
+  EXPECT_THAT(stale.errors(),
+              AllOf(HasSubstr("a node has a certificate of block"),
+                    HasSubstr("this ledger ends at block 1"), HasSubstr("Find the newest copy")));
   EXPECT_TRUE(net.worker("w").running());
 
   // The newest copy goes on, and the worker with it.

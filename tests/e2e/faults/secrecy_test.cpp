@@ -91,7 +91,7 @@ class Secrecy : public ::testing::Test {
         "commit_deadline = \"1h\"\nreveal_deadline = \"1h\"\ncommittee_deadline = \"1h\"\n";
     ASSERT_FALSE(net_.submit(job).empty());
     Process& two = net_.worker("two");
-    ASSERT_TRUE(two.says("enrolling with"));
+    ASSERT_TRUE(two.says("computing the sums"));
     two.signal(SIGSTOP);
     const auto opening = opening_of_one();
     // While the round is open the search finds it where it must be: it works.

@@ -305,6 +305,7 @@ MEASUREMENTS = {"rounds": rounds, "cold_start": cold_start, "share": share, "idl
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
     bin_folder, out, *names = sys.argv[1:]
     results = {}
     for name in names or MEASUREMENTS:

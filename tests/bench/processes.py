@@ -28,8 +28,7 @@ seed = 1
 preset = "{preset}"
 [training]
 learning_rate = 0.05
-momentum = 0.9
-batch_size = 32
+{training}
 [federation]
 rounds = {rounds}
 max_participants = {workers}
@@ -152,7 +151,8 @@ class Federation:
 
     def submit(self, **values):
         job = self.home / "bench.toml"
-        job.write_text(JOB.format(workers=self.workers, **values))
+        minibatches = "momentum = 0.9\nbatch_size = 32" if values["unit"] == "worker" else ""
+        job.write_text(JOB.format(workers=self.workers, training=minibatches, **values))
         self.run("job", "submit", job, "--coordinator", self.endpoint,
                  "--key", self.coordinator_home / "owner.key")
 
@@ -235,7 +235,7 @@ def first_round(bin_folder):
 def cold_start(bin_folder):
     """Alternating, so that both see the same load."""
     floors, starts = [], []
-    for _ in range(5):
+    for _ in range(3):
         floors.append(trainers_floor(bin_folder))
         starts.append(first_round(bin_folder))
     median = lambda values, i: statistics.median(value[i] for value in values)
@@ -305,6 +305,7 @@ MEASUREMENTS = {"rounds": rounds, "cold_start": cold_start, "share": share, "idl
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes end with this one
     bin_folder, out, *names = sys.argv[1:]
     results = {}
     for name in names or MEASUREMENTS:

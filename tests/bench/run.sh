@@ -14,6 +14,13 @@ fi
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
 
+# Debian's PyTorch calls whichever BLAS is selected; the comparison is with OpenBLAS, as the trainer links it.
+pytorch() {
+  local openblas
+  openblas=$(ls /usr/lib/*/openblas-pthread/libopenblas.so.0 2>/dev/null | head -n 1)
+  OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LD_PRELOAD="$openblas" "$python" "$here/pytorch_cnn.py" | tee "$out/$1"
+}
+
 # Operations take turns, so that a figure and its reference see the same load.
 operations() {
   local min_time=$1 filter=$2 file=$3
@@ -22,9 +29,9 @@ operations() {
     --benchmark_out="$out/$file" --benchmark_out_format=json | grep -E '_median' || true
 }
 
-"$python" "$here/pytorch_cnn.py" | tee "$out/pytorch_before.json"
+pytorch pytorch_before.json
 operations 0.5 '^training/(task|pure)' training.json
-"$python" "$here/pytorch_cnn.py" | tee "$out/pytorch_after.json"
+pytorch pytorch_after.json
 operations 0.2 '^(crypto|mean|memory|update|noise)' operations.json
 operations 0.1 '^bulk' bulk.json
 status=0

@@ -55,9 +55,10 @@ def training_rows(data):
                     f"the same loop in plain LibTorch: {pure:.0f}", f"{task / pure:.2f}", "≥ 0.99"))
     torch = [run for run in data["pytorch"] if "images_per_cpu_second" in run]
     if torch:
+        blas = "OpenBLAS" if torch[0].get("openblas") else "another BLAS"
         other = sum(run["images_per_cpu_second"] for run in torch) / len(torch)
         rows.append(row("… against PyTorch", f"{task:.0f}",
-                        f"PyTorch {torch[0]['version']}: {other:.0f}", f"{task / other:.2f}", "≥ 1"))
+                        f"PyTorch {torch[0]['version']}, {blas}: {other:.0f}", f"{task / other:.2f}", "≥ 1"))
     else:
         rows.append(row("… against PyTorch", f"{task:.0f}", "skipped: python3-torch is not installed",
                         "-"))
@@ -127,9 +128,10 @@ def process_rows(data):
 
 def table(data):
     where = data["machine"]
+    loads = data["load_averages"]
     lines = [f"{where['cpu']}, {where['cores']} cores, {where['memory_gib']} GiB of memory, {where['date']}, load "
-             f"average {where['load_average']:.1f} at the end of the run. Figure and reference are of one run; "
-             "medians. Flower's figures were taken on another day.", "",
+             f"average {min(loads):.1f} to {max(loads):.1f} meanwhile. Medians; a figure and its reference were taken in "
+             "turns, Flower's on another day on such a machine.", "",
              "| what | figure | reference | ratio | target |", "|---|---|---|---|---|"]
     for part in (training_rows, operation_rows, bulk_rows, process_rows):
         try:
@@ -145,6 +147,9 @@ def main():
     data["pytorch"] = [load(folder, f"pytorch_{when}.json") for when in ("before", "after")]
     data["processes"] = load(folder, "processes.json")
     data["machine"] = machine()
+    contexts = [load(folder, f"{name}.json").get("context", {}) for name in ("training", "operations", "bulk")]
+    data["load_averages"] = [context["load_avg"][0] for context in contexts if context.get("load_avg")] + [
+        result["load_average"] for result in data["processes"].values()] + [data["machine"]["load_average"]]
     (folder / "all.json").write_text(json.dumps(data, indent=1) + "\n")
     text = readme.read_text()
     if BEGIN not in text or END not in text:

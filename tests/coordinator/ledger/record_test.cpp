@@ -74,9 +74,10 @@ TEST(RecordTest, TheLargestRecordFitsAndOneByteMoreDoesNot) {
 
 TEST(RecordTest, KindsHaveNames) {
   EXPECT_STREQ(to_string(RecordKind::score_reveal), "score_reveal");
-  EXPECT_STREQ(to_string(static_cast<RecordKind>(14)), "unknown");
+  EXPECT_STREQ(to_string(RecordKind::evidence), "evidence");
+  EXPECT_STREQ(to_string(static_cast<RecordKind>(15)), "unknown");
   EXPECT_FALSE(is_known(static_cast<RecordKind>(0)));
-  for (int kind = 1; kind <= 13; ++kind) {
+  for (int kind = 1; kind <= 14; ++kind) {
     EXPECT_TRUE(is_known(static_cast<RecordKind>(kind)));
     EXPECT_STRNE(to_string(static_cast<RecordKind>(kind)), "unknown");
   }

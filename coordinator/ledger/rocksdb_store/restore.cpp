@@ -136,6 +136,17 @@ std::string not_confirmed(const fs::path& home, Height height) {
          number;
 }
 
+// Fedmesh 0.1 before this kept ledgers in memory and left a mark that one had begun: to begin anew
+// under the same genesis would fork it.
+Result<void> check_not_from_memory(Disk& disk, const fs::path& home) {
+  const bool began = disk.open(home / "chain.started", Disk::Mode::read).ok();
+  const bool kept = disk.open(RocksDbStore::head_file(ledger_folder(home)), Disk::Mode::read).ok();
+  if (!began || kept) return {};
+  return unavailable("the ledger of " + home.string() +
+                     " lived in the memory of an earlier version and ended with it; going on would "
+                     "fork it. Make a new network: fedmesh init --home NEWDIR");
+}
+
 }  // namespace
 
 Result<BackupManifest> restore_backup(Disk& disk, const fs::path& from, const fs::path& home,
@@ -157,6 +168,7 @@ Result<std::unique_ptr<RocksDbStore>> open_home_ledger(Disk& disk, const fs::pat
   const auto text = read_whole(disk, marker, 64);
   if (!text.ok()) {
     if (text.error().code != ErrorCode::not_found) return text.error();
+    FM_TRY_VOID(check_not_from_memory(disk, home));
     return RocksDbStore::open(ledger_folder(home), chain);
   }
   Height height;

@@ -241,5 +241,16 @@ TEST_F(LedgerBackupTest, AForgedLedgerInAGoodManifestIsRefused) {
   }
 }
 
+// It cannot go on where it was, and must not begin anew.
+TEST_F(LedgerBackupTest, AHomeWhoseLedgerWasInMemoryIsRefused) {
+  const fs::path old = home_ / "old";
+  fs::create_directories(old);
+  std::ofstream(old / "chain.started").flush();
+  const auto refused = start(old);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().detail, HasSubstr("lived in the memory"));
+  EXPECT_FALSE(fs::exists(old / "ledger"));
+}
+
 }  // namespace
 }  // namespace fedmesh::ledger

@@ -251,11 +251,16 @@ void Coordinator::run(Instant now) {
 
 bool Coordinator::run_once(Instant now) {
   const Height before = chain_->height();
-  if (pinned_at_ != before) pin_blobs();
-  pinned_at_ = before;
-  provide_initial_models();
-  provide_beacons();
-  take(now, aggregator_->step(now, *chain_));
+  // Duties follow from the state: most ticks find it as it was.
+  const auto wake = aggregator_->next_wake();
+  if (served_at_ != before || (wake && *wake <= now)) {
+    served_at_ = before;
+    pin_blobs();  // before anything is put into the store
+    provide_initial_models();
+    provide_beacons();
+    take(now, aggregator_->step(now, *chain_));
+    pin_blobs();  // with what the aggregator has begun to fetch
+  }
   if (halted_) return false;
   const bool had_records = !waiting_.empty();
   if (had_records) {
@@ -412,9 +417,13 @@ void Coordinator::publish(Instant now) {
   published_ = chain_->height();
   const auto keys = publisher_.changed(chain_->state());
   const auto updates = state_updates(*chain_, keys);
-  for (const auto& [peer, known] : peers_) {
-    if (!known.subscribed) continue;
-    for (const auto& update : updates) send(peer, update);
+  for (const auto& update : updates) {
+    const Bytes encoded = protocol::encode_message(update);
+    for (auto& [peer, known] : peers_) {
+      if (!known.subscribed) continue;
+      known.bytes_out += encoded.size();
+      effects_.push_back(Send{peer, encoded});
+    }
   }
   for (auto& event : round_log_.step(chain_->state(), keys, published_, chain_->timestamp()))
     effects_.push_back(Log{std::move(event)});

@@ -176,7 +176,7 @@ class Coordinator {
   std::uint32_t bulk_port_ = 0;
   std::optional<Instant> consensus_wake_;
   Height published_;
-  std::optional<Height> pinned_at_;
+  std::optional<Height> served_at_;
   Instant rejections_since_;
   int rejections_ = 0;
   bool halted_ = false;

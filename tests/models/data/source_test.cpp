@@ -221,7 +221,9 @@ TEST(SourceTest, RandomTextNeverCrashesTheParser) {
       uri += kAlphabet[random.below(kAlphabet.size())];
     const auto source = DataSource::parse(uri);
     if (!source.ok()) continue;
-    if (source->partition) ASSERT_LT(source->partition->silo, source->partition->rule.silos);
+    if (source->partition) {
+      ASSERT_LT(source->partition->silo, source->partition->rule.silos);
+    }
     if (source->kind != Kind::clinics) continue;
     ASSERT_LT(source->parameters.at("silo"), source->parameters.at("silos"));
   }

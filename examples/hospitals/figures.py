@@ -58,7 +58,7 @@ def table(folder):
 
 class Plot:
     LEFT, TOP, WIDTH, HEIGHT = 62, 58, 560, 330
-    X0, X1, Y0, Y1 = math.log10(0.08), math.log10(10), 0.50, 0.82
+    X0, X1, Y0, Y1 = math.log10(0.08), math.log10(10), 0.40, 0.84
 
     def __init__(self):
         self.parts = []
@@ -77,7 +77,7 @@ class Plot:
 
     def axes(self):
         right = self.LEFT + self.WIDTH
-        for percent_ in range(50, 85, 5):
+        for percent_ in range(40, 85, 5):
             y = self.y(percent_ / 100)
             self.line(self.LEFT, y, right, y, 'stroke="#ddd"')
             self.text(self.LEFT - 8, y + 4, f"{percent_} %", 'text-anchor="end"')
@@ -89,11 +89,11 @@ class Plot:
         self.text(self.LEFT + self.WIDTH / 2, self.y(self.Y0) + 38,
                   "ε of the whole training, log scale (fedmesh: δ = 0)", 'text-anchor="middle"')
 
-    def level(self, accuracy, words, colour, dash, below=False):
+    def level(self, accuracy, words, colour, dash):
         y = self.y(accuracy)
         self.line(self.LEFT, y, self.LEFT + self.WIDTH, y,
                   f'stroke="{colour}" stroke-width="1.5" stroke-dasharray="{dash}"')
-        self.text(self.LEFT + 6, y + (14 if below else -5), words, f'fill="{colour}"')
+        self.text(self.LEFT + 6, y - 5, words, f'fill="{colour}"')
 
     def series(self, points, colour):
         path = " ".join(f"{self.x(e):.1f},{self.y(mean):.1f}" for e, mean, _ in points)
@@ -125,11 +125,11 @@ def plot(folder):
     out = Plot()
     out.axes()
     out.level(pooled(load(folder, "none"))[0], "fedmesh, no noise", "#1b6e3c", "7 4")
-    out.level(FLAMBY_FEDAVG, f"FLamby FedAvg, no noise (± {100 * FLAMBY_FEDAVG_SPREAD:.1f})", "#b5541c", "3 4", below=True)
+    out.level(FLAMBY_FEDAVG, f"FLamby FedAvg, no noise (± {100 * FLAMBY_FEDAVG_SPREAD:.1f})", "#b5541c", "3 4")
     out.published()
     points = [(float(e), *pooled(load(folder, f"private-{e}"))) for e in EPSILONS]
     out.series(points, "#1c5fa8")
-    out.text(out.x(0.22), out.y(0.775), "fedmesh, ε per patient", 'fill="#1c5fa8"')
+    out.text(out.x(0.23), out.y(0.695), "fedmesh, ε per patient", 'fill="#1c5fa8"')
     worker = [(1.0, *pooled(load(folder, "worker-1")))]
     out.series(worker, "#888")
     out.text(out.x(1.0) + 9, out.y(worker[0][1]) + 4, "fedmesh, ε per hospital", 'fill="#666"')

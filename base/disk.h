@@ -14,7 +14,7 @@
 namespace fedmesh {
 
 // Every place where a node waits for the disk. Each is there because something that was promised to
-// others depends on it: with any one of them left out a test turns red (tests/base/durability.h).
+// others depends on it: with any one of them left out a test turns red (EveryFlushIsNeededForIt).
 enum class SyncPoint : std::uint8_t {
   item_file,     // a worker's or coordinator's small private file: its contents
   item_folder,   // ... its name

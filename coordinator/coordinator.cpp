@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/crash_point.h"
 #include "coordinator/queries.h"
 #include "coordinator/rounds/state_access.h"

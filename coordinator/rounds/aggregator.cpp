@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/check.h"
 #include "coordinator/rounds/state_access.h"
 
 namespace fedmesh::rounds {

@@ -1,6 +1,5 @@
 // The aggregator's work on sealed updates that lie on the disk, against the two decryptions of
 // every byte that it cannot do without: one to check an update, one to sum it.
-#include <cstring>
 #include <filesystem>
 
 #include "aggregation/fedavg.h"

@@ -13,7 +13,6 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <set>
 
 namespace fedmesh::e2e {
 namespace {

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "base/check.h"
 #include "coordinator/ledger/rocksdb_store/head_mark.h"
 #include "coordinator/ledger/rocksdb_store/rocksdb_error.h"
 

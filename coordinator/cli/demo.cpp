@@ -245,6 +245,7 @@ Result<int> run_federation(Federation& federation, std::int64_t timeout_s) {
   audit::AuditReport audited;
   auto artefacts = collect(federation, *client, *followed, report, audited);
   if (!artefacts.ok()) return artefacts.error().with_context("audit and report");
+  FM_TRY_VOID(judge(plan, followed->view.job));
   std::size_t proved = 0;
   for (const auto& statement : audited.statements)
     proved += statement.strength == audit::Strength::proved ? 1 : 0;

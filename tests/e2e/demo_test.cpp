@@ -53,6 +53,7 @@ TEST_F(Demo, TrainsAuditsAndLeavesOnlyItsFilesBehind) {
     EXPECT_THAT(ran.out, HasSubstr(heading));
   EXPECT_THAT(ran.out, HasSubstr("epsilon 1.000 in total"));
   EXPECT_THAT(ran.out, HasSubstr("the one aggregating coordinator sees the exact sum"));
+  EXPECT_THAT(ran.out, HasSubstr("target reached: accuracy"));
   EXPECT_THAT(ran.out, HasSubstr("the offline audit holds"));
   EXPECT_THAT(ran.out, HasSubstr("all processes are stopped"));
 

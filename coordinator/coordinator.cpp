@@ -49,6 +49,8 @@ Effects Coordinator::step(Instant now, Event event) {
   } else if (const auto* arrived = std::get_if<BlobArrived>(&event)) {
     blob_arrived(now, arrived->root);
   } else if (const auto* failed = std::get_if<BlobFailed>(&event)) {
+    // Workers would lose their round, and jobs their attempts, to this node's own disk.
+    if (failed->own_disk) halt(failed->reason);
     blob_failed(now, failed->root, failed->reason);
   } else if (auto* done = std::get_if<ComputeDone>(&event)) {
     take(now, aggregator_->done(now, *chain_, std::move(done->result)));
@@ -381,7 +383,7 @@ void Coordinator::provide_initial_models() {
   for (const JobId& id : live) {
     if (!provided_.insert(id).second) continue;
     const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
-    if (job.rounds_done > 0) continue;
+    if (job.rounds_done > 0 || blobs_.holds(job.base_root)) continue;
     const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
     // Without room the aggregator does not accept the job's rounds, and says so.
     const auto kept = blobs_.put(models::encode_safetensors(

@@ -49,6 +49,7 @@ struct BlobArrived {  // the blob store holds it
 struct BlobFailed {  // of a FetchBlob: it cannot be stored
   Digest root;
   Error reason;
+  bool own_disk = false;  // the disk is full or fails: nobody else is to blame
 };
 struct ComputeDone {
   rounds::ComputeDone result;

@@ -142,6 +142,7 @@ class Host {
         transport_.disconnect(disconnect->peer, disconnect->reason);
       } else if (auto* log = std::get_if<Log>(&effect)) {
         log_.write(log->event);
+        tell(log->event);
       } else if (auto* fetch = std::get_if<FetchBlob>(&effect)) {
         bulk_.want(fetch->root, fetch->bytes_max, {fetch->holder});
       } else if (auto* forget = std::get_if<ForgetBlob>(&effect)) {
@@ -155,6 +156,15 @@ class Host {
     }
   }
 
+  // What this node cannot do, and will cost others a round, its operator must see.
+  static void tell(const LogEvent& event) {
+    if (!event.kind.starts_with("aggregate.") && event.kind != "update.damaged") return;
+    for (const auto& [name, value] : event.fields)
+      if (const auto* text = std::get_if<std::string>(&value); text != nullptr && name == "detail")
+        std::printf("%s: %s\n", event.kind.c_str(), text->c_str());
+    std::fflush(stdout);
+  }
+
   net::Transport& transport_;
   net::BulkPlane& bulk_;
   ComputeThread& compute_;
@@ -164,6 +174,13 @@ class Host {
   Coordinator& coordinator_;
   std::optional<Error> halted_;
 };
+
+// So little is left that nothing can be kept any more.
+bool is_full(const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto space = std::filesystem::space(folder, error);
+  return !error && space.available < (std::uintmax_t{1} << 20);
+}
 
 // Beside the file and renamed, so that a reader never sees half of it.
 Result<void> write_endpoint(const std::filesystem::path& path, const std::string& endpoint) {
@@ -216,21 +233,27 @@ Result<void> run(const HostConfig& config) {
     if (const auto* arrived = std::get_if<net::bulk::Arrived>(&event)) {
       inbox.push(BlobArrived{arrived->root});
     } else if (const auto* failed = std::get_if<net::bulk::Failed>(&event)) {
-      inbox.push(BlobFailed{failed->root, failed->reason});
+      inbox.push(BlobFailed{failed->root, failed->reason, is_full(config.home)});
     }
   };
   // Blobs are public or sealed: whoever asks is served.
   const auto bulk = net::BulkPlane::create(key.clone(), *blobs, net::BulkConfig(), clock, random,
                                            on_bulk, [](const NodeId&) { return true; });
   FM_TRY_VOID(transport.listen(config.listen));
-  FM_TRY(const std::string bulk_bound, bulk->listen(bulk_endpoint(config)));
+  const auto bulk_listening = bulk->listen(bulk_endpoint(config));
+  if (!bulk_listening.ok()) return bulk_listening.error().with_context("--bulk-listen");
+  const std::string& bulk_bound = *bulk_listening;
   const std::string name = genesis.network_name;
   FM_TRY(const auto coordinator,
          Coordinator::create(std::move(genesis), key.clone(), {store, *blobs, items, random}));
   store.watch(*coordinator);
   coordinator->set_bulk_port(port_of(bulk_bound));
-  ComputeThread compute(
-      *blobs, [&](rounds::ComputeDone done) { inbox.push(ComputeDone{std::move(done)}); });
+  ComputeThread compute(*blobs, [&](rounds::ComputeDone done) {
+    const auto* aggregated = std::get_if<rounds::Aggregated>(&done);
+    if (aggregated != nullptr && !aggregated->attest.ok() && is_full(config.home))
+      return inbox.push(BlobFailed{{}, aggregated->attest.error(), true});
+    inbox.push(ComputeDone{std::move(done)});
+  });
   const std::string endpoint = transport.bound_endpoint().value_or(config.listen);
   if (!config.endpoint_file.empty()) FM_TRY_VOID(write_endpoint(config.endpoint_file, endpoint));
   std::printf("fedmesh-coordinator: network %s, chain %s, node %s, listening on %s, blobs on %s\n",

@@ -25,7 +25,7 @@ fedmesh::Command command() {
        .help = "address to listen on; port 0 takes a free one"},
       {.name = "bulk-listen",
        .value = "HOST:PORT",
-       .help = "address for models and updates; default: the port after that of --listen"},
+       .help = "address for models and updates, on the host of --listen; default: the next port"},
       {.name = "endpoint-file",
        .value = "FILE",
        .help = "write the bound HOST:PORT there once listening"},

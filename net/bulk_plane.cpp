@@ -162,7 +162,7 @@ class BulkPlane::Impl {
     send_unsent(event.peer, found->second);
     step(BlobExchange::Writable{event.peer});
   }
-  void on(const DialFailed&) {}  // it is dialled again
+  void on(const DialFailed& event) { on_event_(bulk::DialFailed{event.endpoint, event.reason}); }
   void on(const Refused&) {}
 
   // One effect may cause events that cause effects; they follow those that stand already.

@@ -37,8 +37,13 @@ struct PeerDown {
   NodeId peer;
   std::string reason;
 };
+struct DialFailed {  // it is dialled again
+  std::string endpoint;
+  std::string reason;
+};
 }  // namespace bulk
-using BulkEvent = std::variant<bulk::Arrived, bulk::Failed, bulk::PeerUp, bulk::PeerDown>;
+using BulkEvent =
+    std::variant<bulk::Arrived, bulk::Failed, bulk::PeerUp, bulk::PeerDown, bulk::DialFailed>;
 
 struct BulkConfig {
   BulkConfig();  // small queues: bytes wait on the disk, not in memory

@@ -95,15 +95,20 @@ Capabilities capabilities_of(const HostConfig& config, bool gpu) {
 // Says why nobody answers, but not the same thing over and over.
 class DialReport {
  public:
+  explicit DialReport(std::string whom) : whom_(std::move(whom)) {}
+  void failed(const std::string& endpoint, const std::string& reason, bool again = true) {
+    if (reason == last_) return;
+    last_ = reason;
+    say("waiting for " + whom_ + " at " + endpoint + ": " + reason +
+        (again ? "; trying again" : ""));
+  }
   void failed(const net::DialFailed& event) {
-    if (event.reason == last_) return;
-    last_ = event.reason;
-    say("waiting for the coordinator at " + event.endpoint + ": " + event.reason +
-        (event.retry_in ? "; trying again" : ""));
+    failed(event.endpoint, event.reason, event.retry_in.has_value());
   }
   void connected() { last_.clear(); }
 
  private:
+  std::string whom_;
   std::string last_;
 };
 
@@ -117,7 +122,7 @@ struct Network {
 // Nothing if a signal came first. A peer that answers nonsense is asked again later.
 Result<std::optional<Network>> ask_network(const NetworkChoice& choice, net::Transport& transport,
                                            const StopSignal& stop) {
-  DialReport report;
+  DialReport report("the coordinator");
   while (!stop.requested()) {
     for (auto& event : transport.poll(std::chrono::seconds(1))) {
       if (const auto* failed = std::get_if<net::DialFailed>(&event)) report.failed(*failed);
@@ -246,6 +251,13 @@ class Host {
       hand_over(arrived->root);
     } else if (const auto* failed = std::get_if<net::bulk::Failed>(&event)) {
       step(BlobFailed{failed->root, failed->reason.to_string()});
+    } else if (const auto* unreachable = std::get_if<net::bulk::DialFailed>(&event)) {
+      bulk_report_.failed(unreachable->endpoint, unreachable->reason);
+      log_.write({clock_.now(),
+                  "bulk.unreachable",
+                  {{"endpoint", unreachable->endpoint}, {"reason", unreachable->reason}}});
+    } else if (std::holds_alternative<net::bulk::PeerUp>(event)) {
+      bulk_report_.connected();
     }
   }
 
@@ -333,8 +345,11 @@ class Host {
       } else if (const auto* cancel = std::get_if<CancelTask>(&effect)) {
         trainer_.cancel(cancel->id);
       } else if (auto* item = std::get_if<Persist>(&effect)) {
-        if (const auto written = items_.write(item->name, item->bytes); !written.ok())
-          failure_ = written.error();
+        // Receipts are for others to read, and prove themselves.
+        const auto written = item->name.starts_with("receipt-")
+                                 ? items_.write_plain(item->name, item->bytes)
+                                 : items_.write(item->name, item->bytes);
+        if (!written.ok()) failure_ = written.error();
         crypto::wipe(item->bytes);
         crash_point("worker.persisted." + item->name.substr(0, item->name.find('-')));
       } else if (const auto* gone = std::get_if<Erase>(&effect)) {
@@ -378,7 +393,8 @@ class Host {
   EventLog& log_;
   const Clock& clock_;
   Worker& worker_;
-  DialReport report_;
+  DialReport report_{"the coordinator"};
+  DialReport bulk_report_{"the coordinator's bulk plane (models and updates)"};
   std::map<NodeId, std::deque<Bytes>> unsent_;
   std::set<Digest> fetching_;
   std::string bulk_endpoint_;

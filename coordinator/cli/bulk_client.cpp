@@ -18,6 +18,7 @@ Result<std::unique_ptr<BulkClient>> BulkClient::open(const crypto::SigningKey& k
                        (error ? error.message() : std::strerror(errno)));
   self->folder_ = pattern;
   self->peer_ = peer;
+  self->endpoint_ = endpoint;
   FM_TRY(self->store_, net::BlobStore::open(self->disk_, self->folder_));
   BulkClient* raw = self.get();
   self->plane_ = net::BulkPlane::create(
@@ -28,6 +29,8 @@ Result<std::unique_ptr<BulkClient>> BulkClient::open(const crypto::SigningKey& k
           raw->ended_[arrived->root] = std::nullopt;
         } else if (const auto* failed = std::get_if<net::bulk::Failed>(&event)) {
           raw->ended_[failed->root] = failed->reason;
+        } else if (const auto* dial = std::get_if<net::bulk::DialFailed>(&event)) {
+          raw->dial_failure_ = dial->reason;
         }
         raw->changed_.notify_all();
       },
@@ -43,7 +46,21 @@ BulkClient::~BulkClient() {
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
+Result<void> BulkClient::wait_linked(Duration patience) {
+  const Instant deadline = clock_.now() + patience;
+  std::unique_lock lock(mutex_);
+  while (!plane_->peers().contains(peer_)) {
+    if (clock_.now() >= deadline)
+      return unavailable("the coordinator's bulk plane at " + endpoint_ + " cannot be reached" +
+                         (dial_failure_.empty() ? "" : " (" + dial_failure_ + ")") +
+                         "; is that port open, and is it on the host that --coordinator names?");
+    changed_.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  return {};
+}
+
 Result<Bytes> BulkClient::fetch(const Digest& root, std::uint64_t bytes_max, Duration patience) {
+  FM_TRY_VOID(wait_linked(patience));
   plane_->want(root, bytes_max, {peer_});
   Instant deadline = clock_.now() + patience;
   std::uint64_t received = 0;

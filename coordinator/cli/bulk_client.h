@@ -25,6 +25,8 @@ class BulkClient {
                                                   const std::string& endpoint, const NodeId& peer);
   ~BulkClient();
 
+  // unavailable: the bulk plane cannot be reached; the detail says where and why.
+  Result<void> wait_linked(Duration patience);
   // unavailable: nothing came for as long as `patience`.
   Result<Bytes> fetch(const Digest& root, std::uint64_t bytes_max, Duration patience);
   Result<Digest> offer(ByteView blob);  // served from now on
@@ -37,8 +39,10 @@ class BulkClient {
   SystemDisk disk_;
   std::filesystem::path folder_;
   NodeId peer_;
+  std::string endpoint_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::string dial_failure_;                      // guarded by mutex_
   std::map<Digest, std::optional<Error>> ended_;  // guarded by mutex_; without an error: arrived
   std::unique_ptr<net::BlobStore> store_;
   std::unique_ptr<net::BulkPlane> plane_;  // last: its thread uses all of the above

@@ -197,6 +197,7 @@ Result<Bytes> Client::fetch_blob(const Digest& root) {
 
 Result<void> Client::store_blob(ByteView blob) {
   FM_TRY(BulkClient * plane, bulk());
+  FM_TRY_VOID(plane->wait_linked(config_.timeout));
   FM_TRY(const Digest root, plane->offer(blob));
   FM_TRY(const auto answer, ask<protocol::BlobOfferAnswer>(
                                 protocol::BlobOffer{root, blob.size()},

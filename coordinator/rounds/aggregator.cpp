@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/crypto/blob_hash.h"
 #include "coordinator/rounds/state_access.h"
 
 namespace fedmesh::rounds {
@@ -79,7 +80,7 @@ std::string round_key_item(const JobId& job, const protocol::Slot& slot) {
          std::to_string(slot.attempt.value);
 }
 
-Aggregator::Aggregator(const ChainId& chain, const NodeId& self, const net::BlobStore& blobs,
+Aggregator::Aggregator(const ChainId& chain, const NodeId& self, net::BlobStore& blobs,
                        SecureRandom& random, std::map<std::string, Bytes> restored)
     : chain_(chain), self_(self), blobs_(blobs), random_(random), restored_(std::move(restored)) {}
 
@@ -159,8 +160,12 @@ void Aggregator::accept(Instant now, const RoundState& round, const protocol::Me
   if (duty.answered == round.phase || self.round_key) return;
   duty.answered = round.phase;
   // Without the base model there would be nothing to attest to, after epsilon was charged.
-  if (!blobs_.holds(round.base_root))
-    return note(now, "aggregate.unable", round, "the base model is not held here");
+  if (!holds_base(round.base_root))
+    return note(now, "aggregate.unable", round,
+                "the base model " + round.base_root.short_hex() +
+                    " is not in the blob store any more, or damaged there: this node cannot take "
+                    "part in the round, and the job fails after some attempts. Put the file back "
+                    "(fedmesh ledger restore of a backup with --blobs) and start again");
   if (!duty.key) {
     duty.key = crypto::X25519Secret::random(random_);
     effects_.push_back(
@@ -168,6 +173,19 @@ void Aggregator::accept(Instant now, const RoundState& round, const protocol::Me
   }
   effects_.push_back(submit(RecordKind::accept, round.job,
                             protocol::Accept{round.slot, crypto::x25519_public(*duty.key)}));
+}
+
+// Read to the end: the store drops what is damaged.
+bool Aggregator::holds_base(const Digest& root) {
+  if (!blobs_.holds(root)) return false;
+  const auto reader = blobs_.open(root);
+  if (!reader.ok()) return false;
+  Bytes part(crypto::kBlobLeafBytes);
+  for (std::uint64_t at = 0; at < (*reader)->size(); at += part.size()) {
+    const auto size = std::min<std::uint64_t>(part.size(), (*reader)->size() - at);
+    if (!(*reader)->read(at, MutableByteView(part).first(size)).ok()) return false;
+  }
+  return true;
 }
 
 // Fetches every final reveal's ciphertext, and has checked what is there.
@@ -367,7 +385,8 @@ void Aggregator::finish(const ledger::Chain& chain, const JobId& job, Duty& duty
   for (const auto& [worker, update] : updates)
     if (update.ours && !is_wanted(update.reveal.ciphertext_root))
       effects_.push_back(DropUpdate{update.reveal.ciphertext_root});
-  if (updates.empty()) drop_updates(chain, job, duty.slot);  // those that an earlier process fetched
+  if (updates.empty())
+    drop_updates(chain, job, duty.slot);  // those that an earlier process fetched
   effects_.push_back(EraseItem{round_key_item(job, duty.slot)});
   duty.view.reset();
 }

@@ -63,7 +63,7 @@ using AggregatorEffects = std::vector<AggregatorEffect>;
 class Aggregator {
  public:
   // `restored`: items of an earlier process. `blobs` and `random` outlive it.
-  Aggregator(const ChainId& chain, const NodeId& self, const net::BlobStore& blobs,
+  Aggregator(const ChainId& chain, const NodeId& self, net::BlobStore& blobs,
              SecureRandom& random, std::map<std::string, Bytes> restored);
   ~Aggregator();
 
@@ -102,6 +102,7 @@ class Aggregator {
   void serve(Instant now, const ledger::Chain& chain, const JobId& job);
   void accept(Instant now, const protocol::RoundState& round, const protocol::MemberSlot& self,
               Duty& duty);
+  bool holds_base(const Digest& root);
   void collect(Instant now, const ledger::Chain& chain, const protocol::RoundState& round,
                Duty& duty);
   void fetch(Update& update, const NodeId& worker);
@@ -119,7 +120,7 @@ class Aggregator {
 
   ChainId chain_;
   NodeId self_;
-  const net::BlobStore& blobs_;
+  net::BlobStore& blobs_;
   SecureRandom& random_;
   std::map<std::string, Bytes> restored_;
   std::map<JobId, Duty> duties_;  // only jobs whose open round has this node as a member

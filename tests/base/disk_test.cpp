@@ -83,6 +83,30 @@ TEST_F(SystemDiskTest, APrivateFolderSurvivesItsProcess) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "items/torn.part"));
 }
 
+TEST(PrivateFolderTest, AnItemThatTheDiskChangedIsNamedNotUsed) {
+  PowerLossDisk disk;
+  auto items = PrivateFolder::open(disk, "items");
+  ASSERT_TRUE(items->write("grants", text("epsilon 1.0")).ok());
+  const Bytes stored = *read_whole(disk, "items/grants", 1000);
+  for (std::size_t at = 0; at < stored.size(); ++at) {
+    Bytes flipped = stored;
+    flipped[at] ^= 0x30;
+    ASSERT_TRUE(items->write_plain("grants", flipped).ok());
+    const auto loaded = items->load();
+    ASSERT_FALSE(loaded.ok()) << "byte " << at;
+    EXPECT_EQ(loaded.error().code, ErrorCode::corruption);
+    EXPECT_THAT(loaded.error().detail, HasSubstr("items/grants"));
+  }
+  for (std::size_t size = 0; size < stored.size(); ++size) {
+    ASSERT_TRUE(items->write_plain("grants", ByteView(stored).first(size)).ok());
+    EXPECT_FALSE(items->load().ok()) << size << " bytes";
+  }
+  // Nor may one item stand in for another.
+  ASSERT_TRUE(items->erase("grants").ok());
+  ASSERT_TRUE(items->write_plain("head", stored).ok());
+  EXPECT_FALSE(items->load().ok());
+}
+
 // What an owner of a private folder relies on; true only if every flush is done.
 bool items_are_durable(PowerLossDisk& disk) {
   auto items = PrivateFolder::open(disk, "items");

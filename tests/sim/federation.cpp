@@ -174,7 +174,10 @@ class WorkerProcess final : public Process {
       cancelled_.insert(cancel->id);
     } else if (auto* persist = std::get_if<worker::Persist>(&effect)) {
       remember(*persist);
-      FM_CHECK(items_->write(persist->name, persist->bytes).ok(), "the simulated disk has room");
+      const bool receipt = persist->name.starts_with("receipt-");
+      const auto written = receipt ? items_->write_plain(persist->name, persist->bytes)
+                                   : items_->write(persist->name, persist->bytes);
+      FM_CHECK(written.ok(), "the simulated disk has room");
     } else if (auto* erase = std::get_if<worker::Erase>(&effect)) {
       FM_CHECK(items_->erase(erase->name).ok(), "the simulated disk has room");
     } else if (auto* blob = std::get_if<worker::StoreBlob>(&effect)) {

@@ -14,7 +14,7 @@ namespace fedmesh::ledger {
 inline Error rocksdb_error(const rocksdb::Status& status, const std::string& doing,
                            const std::filesystem::path& path) {
   const std::string what = doing + " " + path.string() + ": " + status.ToString();
-  if (status.IsCorruption())
+  if (status.IsCorruption() || status.IsInvalidArgument())
     return corruption(what +
                       "; a file there is damaged and nothing was changed: look at the disk, then "
                       "put back a good copy that has every block (fedmesh ledger restore)");

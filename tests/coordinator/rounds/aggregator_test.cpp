@@ -124,6 +124,14 @@ class AggregatorTest : public ChainTest {
     open();
     settle();
   }
+  void damage(const Digest& root) {
+    const auto names = *disk_.list("/blobs");
+    for (const auto& name : names) {
+      if (name.find(root.hex()) == std::string::npos) continue;
+      const auto file = *disk_.open("/blobs/" + name, Disk::Mode::update);
+      ASSERT_TRUE(file->write(150, Bytes(8, 0x5a)).ok());
+    }
+  }
   std::vector<PlainUpdate> updates() const { return {update(0), update(1), update(2)}; }
   // Until every reveal is final.
   void reveal_all(const std::vector<PlainUpdate>& updates) {
@@ -186,7 +194,21 @@ TEST_F(AggregatorTest, TheKeyIsOnDiskBeforeTheAcceptanceLeaves) {
 TEST_F(AggregatorTest, WithoutTheBaseModelItDoesNotAccept) {
   begin(false);
   EXPECT_THAT(order_, IsEmpty());
-  EXPECT_THAT(notes_, ElementsAre(HasSubstr("the base model is not held here")));
+  EXPECT_THAT(notes_, ElementsAre(HasSubstr("is not in the blob store any more")));
+}
+
+// Epsilon would be charged before anybody noticed.
+TEST_F(AggregatorTest, WithADamagedBaseModelItDoesNotAccept) {
+  start(spec_);
+  ASSERT_TRUE(blobs_
+                  ->put(models::encode_safetensors(
+                      models::initial_parameters(spec_.architecture, spec_.initial_seed)))
+                  .ok());
+  damage(job().base_root);
+  open();
+  settle();
+  EXPECT_THAT(order_, IsEmpty());
+  EXPECT_THAT(notes_, ElementsAre(HasSubstr("damaged there")));
 }
 
 TEST_F(AggregatorTest, AWholeRoundFromRevealToAttestation) {
@@ -403,12 +425,7 @@ TEST_F(AggregatorTest, ABlobThatTheDiskDamagedIsFetchedAgain) {
   reveal_all(sealed);
   for (const auto& update : sealed) deliver(update);
   ASSERT_EQ(tasks_.size(), 3u);
-  const auto names = *disk_.list("/blobs");
-  for (const auto& name : names) {
-    if (name.find(root_of(1).hex()) == std::string::npos) continue;
-    const auto file = *disk_.open("/blobs/" + name, Disk::Mode::update);
-    ASSERT_TRUE(file->write(150, Bytes(8, 0x5a)).ok());
-  }
+  damage(root_of(1));
   compute_all();
   EXPECT_THAT(notes_, ElementsAre(HasSubstr("update.damaged")));
   ASSERT_EQ(fetches_.size(), 1u);

@@ -285,6 +285,13 @@ TEST_F(CoordinatorTest, AnOfferThatCannotBeStoredIsAnswered) {
   EXPECT_THAT(step(BlobArrived{Digest{{1}}}), IsEmpty()) << "nobody waits any more";
 }
 
+// Workers must not lose their rounds to this node's disk.
+TEST_F(CoordinatorTest, AFullDiskOfItsOwnStopsIt) {
+  const Error full = exhausted("the disk is full");
+  EXPECT_EQ(halted(step(BlobFailed{Digest{{1}}, full, false})), "");
+  EXPECT_THAT(halted(step(BlobFailed{Digest{{1}}, full, true})), HasSubstr("the disk is full"));
+}
+
 TEST_F(CoordinatorTest, OffersAreBoundedAndEndWithTheirSubmitter) {
   join(kOwner);
   const auto offer = [&](std::uint8_t number) {

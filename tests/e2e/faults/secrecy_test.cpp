@@ -61,7 +61,8 @@ class Secrecy : public ::testing::Test {
       return false;
     });
     if (!found) return std::nullopt;
-    const auto opening = codec::decode<worker::StoredOpening>(as_bytes(raw));
+    const auto opening = codec::decode<worker::StoredOpening>(
+        as_bytes(raw).first(raw.size() < 32 ? 0 : raw.size() - 32));  // a digest stands behind it
     if (!opening.ok()) return std::nullopt;
     return *opening;
   }

@@ -18,9 +18,7 @@ struct SignedPart {
 
 }  // namespace
 
-bool is_known(RecordKind kind) {
-  return kind >= RecordKind::admit && kind <= RecordKind::evidence;
-}
+bool is_known(RecordKind kind) { return kind >= RecordKind::admit && kind <= RecordKind::evidence; }
 
 const char* to_string(RecordKind kind) {
   switch (kind) {

@@ -63,8 +63,8 @@ using AggregatorEffects = std::vector<AggregatorEffect>;
 class Aggregator {
  public:
   // `restored`: items of an earlier process. `blobs` and `random` outlive it.
-  Aggregator(const ChainId& chain, const NodeId& self, net::BlobStore& blobs,
-             SecureRandom& random, std::map<std::string, Bytes> restored);
+  Aggregator(const ChainId& chain, const NodeId& self, net::BlobStore& blobs, SecureRandom& random,
+             std::map<std::string, Bytes> restored);
   ~Aggregator();
 
   // After every final block and on every tick: does what the state asks of this node.

@@ -91,6 +91,9 @@ Result<LogScan> scan_log(const std::filesystem::path& path, const LogVisitor& vi
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     return invalid_argument(path.string() + " is a folder; name the events.jsonl in it");
+  // Opening a pipe would wait for whoever writes into it.
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored))
+    return invalid_argument(path.string() + " is not a regular file");
   const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
   if (!file && errno == ENOENT) return not_found("there is no event log " + path.string());
   if (!file) return unavailable("cannot read " + path.string() + ": " + std::strerror(errno));

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -72,6 +73,13 @@ TEST_F(LogReaderTest, ALineWithoutEndTakesNoMemory) {
   const LogScan done = scan();
   EXPECT_THAT(kinds_, ElementsAre("a"));
   EXPECT_EQ(done.skipped, 2u);
+}
+
+TEST_F(LogReaderTest, APipeIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  const auto done = scan_log(path_, [](const LoggedEvent&) {});
+  ASSERT_FALSE(done.ok());
+  EXPECT_THAT(done.error().detail, HasSubstr("not a regular file"));
 }
 
 TEST_F(LogReaderTest, TheRotatedFileIsReadFirst) {

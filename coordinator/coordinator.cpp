@@ -259,6 +259,7 @@ bool Coordinator::run_once(Instant now) {
     pin_blobs();  // before anything is put into the store
     provide_initial_models();
     provide_beacons();
+    miss_evaluation_sets(now);
     take(now, aggregator_->step(now, *chain_));
     pin_blobs();  // with what the aggregator has begun to fetch
   }
@@ -389,6 +390,23 @@ void Coordinator::provide_initial_models() {
     const auto kept = blobs_.put(models::encode_safetensors(
         models::initial_parameters(spec.architecture, spec.initial_seed)));
     if (!kept.ok()) provided_.erase(id);
+  }
+}
+
+// Rounds would go on without scores, and nobody would know why.
+void Coordinator::miss_evaluation_sets(Instant now) {
+  const auto live = rounds::live_jobs(chain_->state());
+  std::erase_if(missed_,
+                [&](const JobId& id) { return !std::binary_search(live.begin(), live.end(), id); });
+  for (const JobId& id : live) {
+    const auto job = rounds::require<protocol::JobState>(chain_->state(), protocol::job_key(id));
+    if (job.phase != protocol::JobPhase::running) continue;
+    const auto spec = rounds::require<protocol::JobSpec>(chain_->state(), protocol::spec_key(id));
+    const auto& set = spec.evaluation;
+    if (!set.enabled || blobs_.holds(set.blob_root) || !missed_.insert(id).second) continue;
+    log(now, "aggregate.evaluation_set_missing",
+        "the evaluation set " + set.blob_root.short_hex() + " of job " + id.short_hex() +
+            " is not in the blob store (any more): its rounds end without scores");
   }
 }
 

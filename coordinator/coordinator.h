@@ -143,6 +143,7 @@ class Coordinator {
   std::set<Digest> job_blobs() const;
   void provide_initial_models();
   void provide_beacons();
+  void miss_evaluation_sets(Instant now);
   void submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload);
   void check_head(const protocol::ProvenHead& head);
   void blob_arrived(Instant now, const Digest& root);
@@ -173,6 +174,7 @@ class Coordinator {
   std::map<JobId, std::uint64_t> own_seq_;         // last used by this node
   std::map<JobId, protocol::Slot> beacons_;        // provided
   std::set<JobId> provided_;                       // jobs whose first model is in the store
+  std::set<JobId> missed_;                         // jobs whose evaluation set is said to be gone
   std::map<Digest, std::set<NodeId>> offers_;      // blobs on their way from submitters
   std::uint32_t bulk_port_ = 0;
   std::optional<Instant> consensus_wake_;

@@ -116,6 +116,21 @@ TEST_P(HostileWorker, IsLeftOutAndTheRoundIsUnharmed) {
 INSTANTIATE_TEST_SUITE_P(Crimes, HostileWorker, testing::ValuesIn(cases()),
                          [](const auto& one) { return std::string(one.param.crime.name); });
 
+// Record counts are the denominator of record-level rounds.
+TEST(HostileWorkerTest, AnAbsurdRecordCountDoesNotEnrol) {
+  for (const std::uint64_t count : {std::uint64_t{0}, std::uint64_t{UINT64_MAX}}) {
+    Crime crime;
+    crime.name = "Boaster";
+    crime.enrols_with = count;
+    Watched sim(with_rogue(66, crime));
+    const auto job = job_for_six(1);
+    const JobId id = sim.federation.submit(job.spec, job.evaluation);
+    ASSERT_TRUE(sim.federation.run(id));
+    EXPECT_EQ(sim.federation.job(id).phase, JobPhase::finished);
+    EXPECT_EQ(sim.federation.job(id).enrolled.size(), 5u) << "with " << count << " records";
+  }
+}
+
 TEST(HostileWorkerTest, TwoCommitmentsAreEvidenceAndTheWorkerIsBanned) {
   Crime crime;
   crime.name = "Equivocator";

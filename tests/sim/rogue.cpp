@@ -73,7 +73,7 @@ void Rogue::take_round(const protocol::RoundState& round) {
 
 void Rogue::commit(Job& job, const protocol::RoundState& round, const protocol::CohortSlot& slot) {
   job.committed = round.slot;
-  RogueRound plan{round, *job.spec, {}, {}, slot.record_count};
+  RogueRound plan{round, *job.spec, {}, {}};
   plan.values.assign(rounds::update_dimension(*job.spec, round.kind), 0);
   plan.header.examples = slot.record_count;
   plan.header.seed_share = federation_.secure_random().array<32>();
@@ -115,7 +115,7 @@ void Rogue::reveal(Job& job, const protocol::RoundState& round) {
         protocol::seal_key(job.content_key, context, member.member, *member.round_key, job.root);
     if (box.ok()) record.keys.push_back(std::move(box).value());
   }
-  const RogueRound plan{round, *job.spec, {}, {}, 0};
+  const RogueRound plan{round, *job.spec, {}, {}};
   if (crime_.reveal) crime_.reveal(plan, record);
   submit(ledger::RecordKind::reveal, round.job, codec::encode(record));
 }

@@ -17,7 +17,6 @@ struct RogueRound {
   const protocol::JobSpec& spec;
   protocol::UpdateHeader header;
   std::vector<std::int32_t> values;
-  std::uint64_t enrolled_records = 50;
 };
 
 struct Crime {

@@ -16,6 +16,7 @@ constexpr int kGreetingsMax = 2;
 constexpr std::int64_t kProofsBurst = 5000;  // state entries that a peer may ask for at once
 constexpr int kRejectionsLogged = 100;       // a minute
 constexpr int kRunsMax = 64;                 // blocks that follow from one another in one tick
+constexpr Duration kClockBehind{1000};       // more than blocks in quick succession are ahead
 
 std::string software() { return "fedmesh 0.1.0"; }
 
@@ -37,7 +38,17 @@ Result<std::unique_ptr<Coordinator>> Coordinator::create(ledger::Genesis genesis
   return self;
 }
 
-Effects Coordinator::step(Instant now, Event event) {
+// The ledger's time never falls. Where this clock is behind the newest block, because it was set
+// back or was ahead before, the ledger's time goes on from that block at this clock's pace: or no
+// deadline would be due until the clock has caught up.
+Instant Coordinator::ledger_time(Instant now) {
+  const Duration behind = chain_->timestamp() - now;
+  if (behind - clock_lead_ > kClockBehind) clock_lead_ = behind;
+  return now + clock_lead_;
+}
+
+Effects Coordinator::step(Instant clock, Event event) {
+  const Instant now = ledger_time(clock);
   effects_.clear();
   if (const auto* up = std::get_if<LinkUp>(&event)) {
     peers_[up->peer] = Peer{};
@@ -67,6 +78,7 @@ std::optional<Instant> Coordinator::next_wake() const {
   };
   earlier(chain_->next_deadline());
   earlier(aggregator_->next_wake());
+  if (at) at = *at + -clock_lead_;
   return at;
 }
 

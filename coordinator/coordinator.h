@@ -124,6 +124,7 @@ class Coordinator {
   Coordinator(crypto::SigningKey key, const CoordinatorParts& parts)
       : key_(std::move(key)), random_(parts.random), blobs_(parts.blobs), items_(parts.items) {}
 
+  Instant ledger_time(Instant now);
   void receive(Instant now, const NodeId& peer, const Bytes& message);
   void handle(Instant now, const NodeId& peer, const protocol::Hello& hello);
   void handle(Instant now, const NodeId& peer, const protocol::SubmitRecord& submit);
@@ -177,6 +178,7 @@ class Coordinator {
   std::set<JobId> missed_;                         // jobs whose evaluation set is said to be gone
   std::map<Digest, std::set<NodeId>> offers_;      // blobs on their way from submitters
   std::uint32_t bulk_port_ = 0;
+  Duration clock_lead_{0};  // of the ledger's time before this node's clock
   std::optional<Instant> consensus_wake_;
   Height published_;
   std::optional<Height> served_at_;

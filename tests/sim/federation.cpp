@@ -17,7 +17,8 @@ void SimulatedSecureRandom::fill(MutableByteView out) {
 
 class CoordinatorProcess final : public Process {
  public:
-  explicit CoordinatorProcess(Federation& owner) : owner_(owner) {
+  explicit CoordinatorProcess(Federation& owner)
+      : owner_(owner), clock_error_(owner.options_.coordinator_clock_error) {
     owner.coordinator_disk_.crash();
     bulk_ = std::make_unique<BulkEnd>(
         owner.world_, owner.coordinator_id(), owner.coordinator_disk_,
@@ -56,6 +57,7 @@ class CoordinatorProcess final : public Process {
   std::optional<Instant> next_wake() const override {
     if (pending_) return owner_.world_.now();
     auto wake = machine_->next_wake();
+    if (wake) wake = *wake + -clock_error_;
     const auto bulk = bulk_->next_wake();
     return bulk && (!wake || *bulk < *wake) ? bulk : wake;
   }
@@ -63,7 +65,8 @@ class CoordinatorProcess final : public Process {
  private:
   void step(coordinator::Event event) {
     pending_ = !std::holds_alternative<coordinator::Tick>(event);
-    for (auto& effect : machine_->step(owner_.world_.now(), std::move(event))) execute(effect);
+    for (auto& effect : machine_->step(owner_.world_.now() + clock_error_, std::move(event)))
+      execute(effect);
   }
 
   void execute(coordinator::Effect& effect) {
@@ -95,6 +98,7 @@ class CoordinatorProcess final : public Process {
   }
 
   Federation& owner_;
+  Duration clock_error_;
   std::unique_ptr<BulkEnd> bulk_;
   std::unique_ptr<PrivateFolder> items_;
   std::unique_ptr<coordinator::Coordinator> machine_;

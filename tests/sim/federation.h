@@ -40,6 +40,7 @@ struct FederationOptions {
   std::vector<worker::ConsentPolicy> consent;  // per worker; missing ones consent to all
   worker::Capabilities capabilities{4096, false};
   std::vector<Duration> clock_error;  // per worker: how far its clock is ahead
+  Duration coordinator_clock_error{0};
   // Between a worker's step and its effects: adversaries, and crashes in the middle of a step (drop
   // the rest of the effects and crash from World::after). Never destroys the process itself.
   std::function<void(std::size_t worker, worker::Effects& effects)> tamper;
@@ -95,6 +96,8 @@ class Federation {
   SecureRandom& secure_random() { return random_; }
   const std::map<Digest, Bytes>& blobs() const { return blobs_; }
   bool running() const { return running_ != nullptr; }  // the coordinator
+  // How far its clock is ahead from its next start on: within a process no clock goes back.
+  void set_coordinator_clock_error(Duration error) { options_.coordinator_clock_error = error; }
   const std::string& last_line(std::size_t worker) const { return lines_[worker]; }
   // Record refusals that the submitter was told.
   const std::vector<std::string>& refusals() const { return refusals_; }

@@ -322,6 +322,38 @@ INSTANTIATE_TEST_SUITE_P(
                             [](std::vector<Bytes>& f) { f[0].resize(kWireBytesMax + 1); }}),
     [](const auto& crime) { return std::string(crime.param.name); });
 
+TEST_F(SessionTest, ARecordedFrameSentAgainEndsTheSessionAndDeliversNothingTwice) {
+  constexpr std::size_t kFrames = 3;
+  for (std::size_t again = 0; again < kFrames; ++again) {
+    auto [alice, bob] = connected();
+    std::vector<Bytes> recorded;
+    std::vector<Bytes> delivered;
+    for (std::size_t i = 0; i < kFrames; ++i) {
+      recorded.push_back(seal_one(alice, pattern(10 + i)));
+      auto output = bob.receive(recorded.back(), kNow);
+      ASSERT_TRUE(output.ok());
+      for (Bytes& message : output->messages) delivered.push_back(std::move(message));
+    }
+    const auto replayed = bob.receive(recorded[again], kNow);
+    ASSERT_FALSE(replayed.ok()) << "frame " << again;
+    EXPECT_EQ(replayed.error().code, ErrorCode::unauthenticated);
+    EXPECT_TRUE(bob.over());
+    EXPECT_THAT(delivered, ElementsAre(pattern(10), pattern(11), pattern(12)));
+  }
+}
+
+// Not even as the first frame, where its counter would be the right one.
+TEST_F(SessionTest, AFrameOfAnEarlierSessionIsRefusedInALaterOne) {
+  auto [alice, bob] = connected();
+  const Bytes recorded = seal_one(alice, pattern(10));
+  ASSERT_TRUE(bob.receive(recorded, kNow).ok());
+  auto [alice_again, bob_again] = connected();
+  const auto replayed = bob_again.receive(recorded, kNow);
+  ASSERT_FALSE(replayed.ok());
+  EXPECT_EQ(replayed.error().code, ErrorCode::unauthenticated);
+  EXPECT_TRUE(bob_again.over());
+}
+
 TEST_F(SessionTest, AFrameSentBackToItsAuthorFails) {
   auto [alice, bob] = connected();
   EXPECT_FALSE(alice.receive(seal_one(alice, pattern(8)), kNow).ok());

@@ -88,6 +88,16 @@ const char* to_string(SyncPoint point) {
       return "ledger_block";
     case SyncPoint::ledger_head:
       return "ledger_head";
+    case SyncPoint::backup_file:
+      return "backup_file";
+    case SyncPoint::backup_folder:
+      return "backup_folder";
+    case SyncPoint::restored_file:
+      return "restored_file";
+    case SyncPoint::restored_folder:
+      return "restored_folder";
+    case SyncPoint::restored_mark:
+      return "restored_mark";
   }
   return "unknown";
 }

@@ -16,17 +16,24 @@ namespace fedmesh {
 // Every place where a node waits for the disk. Each is there because something that was promised to
 // others depends on it: with any one of them left out a test turns red (EveryFlushIsNeededForIt).
 enum class SyncPoint : std::uint8_t {
-  item_file,     // a worker's or coordinator's small private file: its contents
-  item_folder,   // ... its name
-  item_erased,   // ... that it is gone
-  blob_data,     // a blob's bytes, before it counts as held
-  blob_folder,   // ... its name
-  ledger_block,  // a block with its certificate
-  ledger_head    // ... and that the ledger goes this far
+  item_file,        // a worker's or coordinator's small private file: its contents
+  item_folder,      // ... its name
+  item_erased,      // ... that it is gone
+  blob_data,        // a blob's bytes, before it counts as held
+  blob_folder,      // ... its name
+  ledger_block,     // a block with its certificate
+  ledger_head,      // ... and that the ledger goes this far
+  backup_file,      // what a backup consists of: its contents
+  backup_folder,    // ... its names, that of the whole one last
+  restored_file,    // what a restore puts into a home, its warning first: contents
+  restored_folder,  // ... names
+  restored_mark     // that somebody confirmed the restored ledger
 };
 inline constexpr SyncPoint kSyncPoints[] = {
-    SyncPoint::item_file,   SyncPoint::item_folder,  SyncPoint::item_erased, SyncPoint::blob_data,
-    SyncPoint::blob_folder, SyncPoint::ledger_block, SyncPoint::ledger_head,
+    SyncPoint::item_file,     SyncPoint::item_folder,     SyncPoint::item_erased,
+    SyncPoint::blob_data,     SyncPoint::blob_folder,     SyncPoint::ledger_block,
+    SyncPoint::ledger_head,   SyncPoint::backup_file,     SyncPoint::backup_folder,
+    SyncPoint::restored_file, SyncPoint::restored_folder, SyncPoint::restored_mark,
 };
 const char* to_string(SyncPoint point);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/private_folder.h"
+#include "tests/base/needed_flushes.h"
 #include "tests/base/power_loss_disk.h"
 
 namespace fedmesh {
@@ -12,7 +13,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 
 Bytes text(const std::string& value) { return to_bytes(as_bytes(value)); }
 
@@ -128,13 +128,26 @@ bool items_are_durable(PowerLossDisk& disk) {
 TEST(PrivateFolderTest, SurvivesPowerLossAndEveryFlushIsNeededForIt) {
   PowerLossDisk disk;
   EXPECT_TRUE(items_are_durable(disk));
-  EXPECT_THAT(disk.used(), UnorderedElementsAre(SyncPoint::item_file, SyncPoint::item_folder,
-                                                SyncPoint::item_erased));
-  for (const SyncPoint point : disk.used()) {
+  EXPECT_EQ(disk.used(), kItemFlushes);
+  for (const SyncPoint point : kItemFlushes) {
     PowerLossDisk forgetful;
     forgetful.drop(point);
     EXPECT_FALSE(items_are_durable(forgetful)) << to_string(point) << " is not needed";
   }
+}
+
+// A flush that no list has is one that no test leaves out.
+TEST(SyncPointTest, EveryOneIsLeftOutByATest) {
+  Flushes named(std::begin(kSyncPoints), std::end(kSyncPoints));
+  Flushes needed;
+  for (const Flushes& list : kNeededFlushes)
+    for (const SyncPoint point : list)
+      EXPECT_TRUE(needed.insert(point).second) << to_string(point) << " is in two lists";
+  EXPECT_EQ(needed, named);
+  for (int i = 0; to_string(static_cast<SyncPoint>(i)) != std::string("unknown"); ++i)
+    EXPECT_EQ(named.erase(static_cast<SyncPoint>(i)), 1u)
+        << to_string(static_cast<SyncPoint>(i)) << " is not in kSyncPoints";
+  EXPECT_THAT(named, IsEmpty());
 }
 
 TEST(PrivateFolderTest, AFailureAtAnyMomentLeavesTheOldItemOrTheNewOne) {

@@ -7,6 +7,7 @@
 
 #include "base/crypto/blob_hash.h"
 #include "blob_fixture.h"
+#include "tests/base/needed_flushes.h"
 #include "tests/base/power_loss_disk.h"
 
 namespace fedmesh::net {
@@ -292,8 +293,8 @@ TEST(BlobStoreTest, SurvivesPowerLossAndEveryFlushIsNeededForIt) {
   for (const bool received : {false, true}) {
     PowerLossDisk disk;
     EXPECT_TRUE(blobs_are_durable(disk, received));
-    EXPECT_THAT(disk.used(), UnorderedElementsAre(SyncPoint::blob_data, SyncPoint::blob_folder));
-    for (const SyncPoint point : disk.used()) {
+    EXPECT_EQ(disk.used(), kBlobFlushes);
+    for (const SyncPoint point : kBlobFlushes) {
       PowerLossDisk forgetful;
       forgetful.drop(point);
       EXPECT_FALSE(blobs_are_durable(forgetful, received)) << to_string(point) << " is not needed";

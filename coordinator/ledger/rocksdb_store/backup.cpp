@@ -47,7 +47,7 @@ Result<BackupFile> write_ledger(Disk& disk, const fs::path& path, const Chain& c
     return written.error().with_context(path.string());
   out.close();
   FM_TRY(const auto file, disk.open(path, Disk::Mode::update));
-  FM_TRY_VOID(file->sync(SyncPoint::item_file));
+  FM_TRY_VOID(file->sync(SyncPoint::backup_file));
   return measure_file(disk, path, kBackupLedger);
 }
 
@@ -58,8 +58,8 @@ Result<void> copy_blobs(Disk& disk, const fs::path& from, const fs::path& to,
   FM_TRY(const auto names, disk.list(from));
   for (const std::string& name : names) {
     if (name.ends_with(kPartSuffix) || name.starts_with('.')) continue;
-    auto copied =
-        copy_measured(disk, from / name, to / name, std::string(kBackupBlobs) + "/" + name);
+    auto copied = copy_measured(disk, from / name, to / name,
+                                std::string(kBackupBlobs) + "/" + name, SyncPoint::backup_file);
     // The coordinator drops what nobody needs any more, also meanwhile.
     if (!copied.ok() && copied.error().code == ErrorCode::not_found) {
       FM_TRY_VOID(disk.remove(to / name));
@@ -68,7 +68,7 @@ Result<void> copy_blobs(Disk& disk, const fs::path& from, const fs::path& to,
     if (!copied.ok()) return copied.error();
     manifest.files.push_back(std::move(*copied));
   }
-  return disk.sync_folder(to, SyncPoint::item_folder);
+  return disk.sync_folder(to, SyncPoint::backup_folder);
 }
 
 Result<BackupManifest> fill(Disk& disk, const fs::path& home, const fs::path& part,
@@ -79,20 +79,21 @@ Result<BackupManifest> fill(Disk& disk, const fs::path& home, const fs::path& pa
   FM_TRY_VOID(disk.create_folders(part));
   BackupManifest manifest{chain.id(), chain.height(), chain.head_hash(), {}};
   FM_TRY_VOID(write_durably(disk, part / kBackupGenesis, genesis_file_bytes(genesis),
-                            SyncPoint::item_file, SyncPoint::item_folder));
+                            SyncPoint::backup_file, SyncPoint::backup_folder));
   FM_TRY(BackupFile founding, measure_file(disk, part / kBackupGenesis, kBackupGenesis));
   manifest.files.push_back(std::move(founding));
   FM_TRY(BackupFile blocks, write_ledger(disk, part / kBackupLedger, chain));
   manifest.files.push_back(std::move(blocks));
   if (contents.key) {
     FM_TRY_VOID(crypto::load_key(home / kBackupKey));  // a good one, that only its owner can read
-    FM_TRY(BackupFile key, copy_measured(disk, home / kBackupKey, part / kBackupKey, kBackupKey));
+    FM_TRY(BackupFile key, copy_measured(disk, home / kBackupKey, part / kBackupKey, kBackupKey,
+                                         SyncPoint::backup_file));
     manifest.files.push_back(std::move(key));
   }
   if (contents.blobs)
     FM_TRY_VOID(copy_blobs(disk, home / kBackupBlobs, part / kBackupBlobs, manifest));
   FM_TRY_VOID(write_durably(disk, part / kBackupManifest, encode_backup_manifest(manifest),
-                            SyncPoint::item_file, SyncPoint::item_folder));
+                            SyncPoint::backup_file, SyncPoint::backup_folder));
   return manifest;
 }
 
@@ -111,7 +112,7 @@ Result<BackupManifest> create_backup(Disk& disk, const fs::path& home, const fs:
   fs::remove_all(part, ignored);
   auto made = fill(disk, home, part, contents, machine);
   auto named = made.ok() ? disk.rename(part, target) : Result<void>(made.error());
-  if (named.ok()) named = disk.sync_folder(target.parent_path(), SyncPoint::item_folder);
+  if (named.ok()) named = disk.sync_folder(target.parent_path(), SyncPoint::backup_folder);
   if (!named.ok()) {
     fs::remove_all(part, ignored);
     return named.error();

@@ -113,13 +113,14 @@ Result<BackupFile> measure_file(Disk& disk, const std::filesystem::path& path, s
 }
 
 Result<BackupFile> copy_measured(Disk& disk, const std::filesystem::path& from,
-                                 const std::filesystem::path& to, std::string name) {
+                                 const std::filesystem::path& to, std::string name,
+                                 SyncPoint contents) {
   FM_TRY(const auto copy, disk.open(to, Disk::Mode::create));
   FM_TRY(BackupFile measured,
          read_through(disk, from, std::move(name), [&](std::uint64_t offset, ByteView bytes) {
            return copy->write(offset, bytes);
          }));
-  FM_TRY_VOID(copy->sync(SyncPoint::item_file));
+  FM_TRY_VOID(copy->sync(contents));
   return measured;
 }
 

@@ -44,8 +44,9 @@ Result<BackupManifest> decode_backup_manifest(ByteView bytes);  // corruption
 
 // Size and hash of a file, read to its end.
 Result<BackupFile> measure_file(Disk& disk, const std::filesystem::path& path, std::string name);
-// The same while copying it; the copy is flushed. It may not exist yet.
+// The same while copying it; the copy is flushed, as `contents`. It may not exist yet.
 Result<BackupFile> copy_measured(Disk& disk, const std::filesystem::path& from,
-                                 const std::filesystem::path& to, std::string name);
+                                 const std::filesystem::path& to, std::string name,
+                                 SyncPoint contents);
 
 }  // namespace fedmesh::ledger

@@ -96,11 +96,12 @@ Result<void> restore_blobs(Disk& disk, const fs::path& from, const fs::path& hom
     any = true;
     const fs::path to = home / file.name;
     const fs::path part = to.string() + kPartSuffix;
-    FM_TRY(const BackupFile copied, copy_measured(disk, from / file.name, part, file.name));
+    FM_TRY(const BackupFile copied,
+           copy_measured(disk, from / file.name, part, file.name, SyncPoint::restored_file));
     if (copied != file) return corruption((from / file.name).string() + " changed meanwhile");
     FM_TRY_VOID(disk.rename(part, to));
   }
-  if (any) FM_TRY_VOID(disk.sync_folder(home / kBackupBlobs, SyncPoint::item_folder));
+  if (any) FM_TRY_VOID(disk.sync_folder(home / kBackupBlobs, SyncPoint::restored_folder));
   return {};
 }
 
@@ -109,8 +110,8 @@ Result<void> restore_blobs(Disk& disk, const fs::path& from, const fs::path& hom
 Result<void> fill_home(Disk& disk, const fs::path& from, const fs::path& home,
                        const Backup& backup) {
   const std::string height = std::to_string(backup.manifest.height.value) + "\n";
-  FM_TRY_VOID(write_durably(disk, home / kMarker, as_bytes(height), SyncPoint::item_file,
-                            SyncPoint::item_folder));
+  FM_TRY_VOID(write_durably(disk, home / kMarker, as_bytes(height), SyncPoint::restored_file,
+                            SyncPoint::restored_folder));
   {
     FM_TRY(const auto store, RocksDbStore::open(ledger_folder(home), backup.manifest.chain));
     FM_TRY_VOID(store->append_all(backup.ledger.blocks));
@@ -120,9 +121,9 @@ Result<void> fill_home(Disk& disk, const fs::path& from, const fs::path& home,
     FM_TRY_VOID(crypto::store_key(home / kBackupKey, *backup.key));
   if (!fs::exists(home / kBackupGenesis))
     FM_TRY_VOID(write_durably(disk, home / kBackupGenesis,
-                              genesis_file_bytes(backup.ledger.genesis), SyncPoint::item_file,
-                              SyncPoint::item_folder));
-  return disk.sync_folder(home, SyncPoint::item_folder);
+                              genesis_file_bytes(backup.ledger.genesis), SyncPoint::restored_file,
+                              SyncPoint::restored_folder));
+  return disk.sync_folder(home, SyncPoint::restored_folder);
 }
 
 std::string not_confirmed(const fs::path& home, Height height) {
@@ -185,7 +186,7 @@ Result<std::unique_ptr<RocksDbStore>> open_home_ledger(Disk& disk, const fs::pat
                       ". Remove its ledger and ledger.head, then restore again");
   FM_TRY(auto store, RocksDbStore::open(ledger_folder(home), chain));
   FM_TRY_VOID(disk.remove(marker));
-  FM_TRY_VOID(disk.sync_folder(home, SyncPoint::item_erased));
+  FM_TRY_VOID(disk.sync_folder(home, SyncPoint::restored_mark));
   return store;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tests/base/needed_flushes.h"
 #include "tests/coordinator/ledger/rocksdb_store/ledger_fixture.h"
 #include "tests/coordinator/ledger/rocksdb_store/power_loss_files.h"
 
@@ -60,7 +61,7 @@ class LedgerDurabilityTest : public LedgerTest {
 
 TEST_F(LedgerDurabilityTest, SurvivesPowerLossAndEveryFlushIsNeededForIt) {
   EXPECT_TRUE(blocks_are_durable({}));
-  for (const SyncPoint point : {SyncPoint::ledger_block, SyncPoint::ledger_head})
+  for (const SyncPoint point : kLedgerFlushes)
     EXPECT_FALSE(blocks_are_durable({point})) << to_string(point) << " is not needed";
 }
 

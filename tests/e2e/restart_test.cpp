@@ -34,6 +34,23 @@ TEST(Restart, AWorkerKilledInTrainingComesBackAndTheJobFinishes) {
   EXPECT_TRUE(net.worker("killed").says("small: finished"));
 }
 
+TEST(Restart, AWorkerStartedBeforeTheCoordinatorJoinsByItself) {
+  Federation net;
+  ASSERT_NO_FATAL_FAILURE(net.init({"early", "late"}));
+  const ReservedPort port;
+  Process& early = net.start_worker("early", {}, port.endpoint());
+  ASSERT_TRUE(early.says("waiting for the coordinator at " + port.endpoint()));
+  EXPECT_THAT(early.output(), Not(HasSubstr("connected to coordinator")));
+  ASSERT_NO_FATAL_FAILURE(net.start_coordinator(port.endpoint()));
+  ASSERT_TRUE(early.says("connected to coordinator"));
+  net.start_worker("late");
+  ASSERT_FALSE(net.submit({}).empty());
+  const Ran watched = net.online({"job", "watch", "small"});
+  EXPECT_EQ(watched.code, 0) << watched.out << watched.err;
+  EXPECT_THAT(watched.out, HasSubstr("round 2 of 2: 2 of 2 workers"));
+  EXPECT_TRUE(early.says("small: finished"));
+}
+
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;

@@ -7,6 +7,7 @@ namespace fedmesh::e2e {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Consent, ADeclinedJobSaysSoAndTooFewWorkersWaitOrEndIt) {
   Federation net;
@@ -45,6 +46,43 @@ TEST(Consent, ADeclinedJobSaysSoAndTooFewWorkersWaitOrEndIt) {
   EXPECT_EQ(ended.code, 1) << ended.out;
   EXPECT_THAT(ended.out,
               HasSubstr("failed: too few workers: 1 of at least 2 workers enrolled, 2 declined"));
+}
+
+std::string table_with(const std::string& columns, const std::string& row) {
+  std::string text = columns + "\n";
+  for (int i = 0; i < 40; ++i) text += row + "\n";
+  return text;
+}
+
+// One lacks a column that the job names, one has a class that it does not know.
+TEST(Consent, AWorkerWhoseDataHasOtherColumnsOrClassesIsLeftOutAndTheJobGoesOn) {
+  Federation net;
+  const std::vector<std::string> all = {"fits", "fits_too", "columns", "classes"};
+  ASSERT_NO_FATAL_FAILURE(net.init(all));
+  ASSERT_NO_FATAL_FAILURE(net.start_coordinator());
+  net.write("columns.csv", table_with("patient,age,dosage_of_secretol,ill", "p,50,100,1"));
+  net.write("classes.csv", table_with("patient,age,dose,dose_again,ill", "p,50,100,100,2"));
+  for (const auto& name : all) net.start_worker(name);
+  for (const auto& name : all)
+    ASSERT_TRUE(net.worker(name).says("connected to coordinator")) << name;
+
+  JobText job;
+  job.federation = "rounds = 2\nmax_participants = 4\nmin_updates = 2\nenrol_deadline = \"60s\"\n";
+  ASSERT_FALSE(net.submit(job).empty());
+  const Ran watched = net.online({"job", "watch", "small"});
+  EXPECT_EQ(watched.code, 0) << watched.out << watched.err;
+  EXPECT_THAT(watched.out, HasSubstr("round 2 of 2: 2 of 2 workers"));
+  for (const std::string name : {"columns", "classes"}) {
+    EXPECT_TRUE(net.worker(name).says("small: declined: this worker's data does not fit")) << name;
+    EXPECT_TRUE(net.worker(name).running()) << name;
+    EXPECT_THAT(net.online({"job", "show", "small"}).out,
+                ::testing::ContainsRegex("declined  [0-9a-f]+  " + name));
+  }
+  // Why is said here and nowhere else.
+  EXPECT_TRUE(net.worker("columns").says("dose"));
+  ASSERT_EQ(net.online({"ledger", "export", net.path("all.export")}).code, 0);
+  EXPECT_THAT(read_text(net.path("all.export")), Not(HasSubstr("does not fit")));
+  EXPECT_THAT(read_text(net.path("all.export")), Not(HasSubstr("secretol")));
 }
 
 TEST(Consent, AnAbsentGpuIsSaidAtTheStart) {

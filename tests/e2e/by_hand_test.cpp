@@ -259,11 +259,7 @@ TEST_F(ByHand, RunningProcessesAreSmall) {
   for (const char* name : kWorkers)
     EXPECT_THAT(maps(net_->worker(name).pid()),
                 AllOf(HasSubstr("libsodium"), Not(HasSubstr("libtorch"))));
-  const std::string status =
-      read_text("/proc/" + std::to_string(net_->coordinator().pid()) + "/status");
-  const auto at = status.find("VmRSS:");
-  ASSERT_NE(at, std::string::npos);
-  const int resident_kb = std::atoi(status.c_str() + at + 6);
+  const int resident_kb = net_->coordinator().memory_kb("VmRSS");
   RecordProperty("coordinator_rss_kb", resident_kb);
   std::printf("idle coordinator with three workers: %d KB resident\n", resident_kb);
   EXPECT_GT(resident_kb, 1000);

@@ -29,9 +29,13 @@ std::string zmtp_ready() {
   return std::string("\x04", 1) + static_cast<char>(body.size()) + body;
 }
 
-TEST(HostileClient, GarbageDoesNotDisturbAFederation) {
+// More than the job itself takes, and far less than what is sent.
+constexpr int kGrowthKbMax = 32 * 1024;
+
+TEST(HostileClient, GarbageSlowAndHalfOpenConnectionsNeitherDisturbNorFillACoordinator) {
   Federation net;
   ASSERT_NO_FATAL_FAILURE(net.start({"one", "two"}));
+  const int resident_kb = net.coordinator().memory_kb("VmRSS");
   const std::string hello = zmtp_greeting();
   const std::string frame = std::string("\x00\x40", 2) + noise(7, 64);
   std::string huge = std::string("\x02", 1) + std::string(8, '\x7f');  // a frame of 2^63 bytes
@@ -48,7 +52,12 @@ TEST(HostileClient, GarbageDoesNotDisturbAFederation) {
       hello + zmtp_ready() + std::string("\x00\x00", 2) + std::string("\x00\x00", 2),
   };
   std::vector<Socket> open;  // they stay until the job is over
+  std::vector<Socket> slow(20);
+  for (const auto& socket : slow) ASSERT_TRUE(socket.connect(port_of(net.endpoint())));
+  std::size_t said = 0;
   const auto attack = [&] {
+    for (const auto& socket : slow) socket.send_all((hello + zmtp_ready()).substr(said, 1));
+    ++said;
     for (const auto& bytes : garbage) {
       Socket socket;
       ASSERT_TRUE(socket.connect(port_of(net.endpoint())));
@@ -59,7 +68,7 @@ TEST(HostileClient, GarbageDoesNotDisturbAFederation) {
   attack();
   auto watching =
       net.begin({"job", "submit", net.write_job({}), "--watch", "--coordinator", net.endpoint()});
-  for (int i = 0; i < 5; ++i) attack();
+  for (int i = 0; i < 30; ++i) attack();
   EXPECT_EQ(watching->wait(), 0) << watching->output() << watching->errors();
   EXPECT_THAT(watching->output(), HasSubstr("finished: all rounds done"));
   EXPECT_TRUE(net.coordinator().running());
@@ -67,6 +76,9 @@ TEST(HostileClient, GarbageDoesNotDisturbAFederation) {
   EXPECT_TRUE(
       eventually([&] { return read_text(events).find("peer.refused") != std::string::npos; }));
   EXPECT_EQ(net.online({"job", "list"}).code, 0);
+  const int grown_kb = net.coordinator().memory_kb("VmHWM") - resident_kb;
+  std::printf("the coordinator grew by %d KB under %zu connections\n", grown_kb, open.size());
+  EXPECT_LT(grown_kb, kGrowthKbMax);
 }
 
 }  // namespace

@@ -122,6 +122,12 @@ bool Process::says(const std::string& text, std::chrono::seconds deadline) {
   return eventually([&] { return said() || !running(); }, deadline) && said();
 }
 
+int Process::memory_kb(const std::string& field) const {
+  const std::string status = read_text("/proc/" + std::to_string(pid_) + "/status");
+  const auto at = status.find(field + ":");
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + field.size() + 1);
+}
+
 std::vector<Running> descendants(pid_t ancestor) {
   std::multimap<pid_t, pid_t> children;
   for (const auto& entry : fs::directory_iterator("/proc")) {

@@ -43,6 +43,8 @@ class Process {
   std::string output() const { return read_text(log_); }
   std::string errors() const { return read_text(log_.string() + ".err"); }
   bool says(const std::string& text, std::chrono::seconds deadline = kDeadline);
+  // A field of /proc/PID/status in kilobytes: "VmRSS" now, "VmHWM" at its highest. 0: not there.
+  int memory_kb(const std::string& field) const;
 
  private:
   std::filesystem::path log_;

@@ -30,7 +30,7 @@ std::string zmtp_ready() {
 }
 
 // More than the job itself takes, and far less than what is sent.
-constexpr int kGrowthKbMax = 32 * 1024;
+constexpr int kGrowthKbMax = 16 * 1024;
 
 TEST(HostileClient, GarbageSlowAndHalfOpenConnectionsNeitherDisturbNorFillACoordinator) {
   Federation net;

@@ -126,8 +126,7 @@ class RoundMemoryTest : public testing::Test {
   ChainId chain_{{7}};
   protocol::JobSpec spec_;
   protocol::RoundState round_;
-  RoundKey key_{NodeId{{99}},
-                crypto::X25519Secret(std::array<std::uint8_t, 32>{77})};
+  RoundKey key_{NodeId{{99}}, crypto::X25519Secret(std::array<std::uint8_t, 32>{77})};
   std::vector<protocol::Reveal> reveals_;
 };
 

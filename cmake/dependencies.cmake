@@ -2,6 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 find_package(msgpack REQUIRED CONFIG)
 find_package(cppzmq REQUIRED)
 find_package(ZLIB REQUIRED)

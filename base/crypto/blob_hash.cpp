@@ -1,14 +1,45 @@
 #include "base/crypto/blob_hash.h"
 
 #include <algorithm>
-#include <vector>
+#include <array>
 
 #include "base/check.h"
+#include "base/crypto/blake2b_lanes.h"
 #include "base/crypto/digest.h"
 
 namespace fedmesh::crypto {
 
-Digest blob_leaf(ByteView leaf) { return Blake2b("fedmesh/blob-leaf/v1").add(leaf).finish(); }
+namespace {
+
+constexpr std::string_view kLeafLabel = "fedmesh/blob-leaf/v1";
+
+// As Blake2b(label) begins.
+Bytes leaf_prefix() {
+  Bytes out(8);
+  store_le64(out, kLeafLabel.size());
+  append(out, as_bytes(kLeafLabel));
+  return out;
+}
+
+}  // namespace
+
+Digest blob_leaf(ByteView leaf) { return Blake2b(kLeafLabel).add(leaf).finish(); }
+
+std::vector<Digest> blob_leaves(ByteView bytes) {
+  static const Bytes prefix = leaf_prefix();
+  std::vector<Digest> out;
+  out.reserve(blob_leaf_count(bytes.size()));
+  for (; bytes.size() >= kBlake2bLanes * kBlobLeafBytes;
+       bytes = bytes.subspan(kBlake2bLanes * kBlobLeafBytes)) {
+    std::array<ByteView, kBlake2bLanes> lanes;
+    for (std::size_t i = 0; i < kBlake2bLanes; ++i)
+      lanes[i] = bytes.subspan(i * kBlobLeafBytes, kBlobLeafBytes);
+    for (const Digest& leaf : blake2b_lanes(prefix, lanes)) out.push_back(leaf);
+  }
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(kBlobLeafBytes, bytes.size())))
+    out.push_back(blob_leaf(bytes.first(std::min(kBlobLeafBytes, bytes.size()))));
+  return out;
+}
 
 Digest blob_root(std::span<const Digest> leaves, std::uint64_t total) {
   FM_CHECK(leaves.size() == blob_leaf_count(total), "a blob's leaves belong to its length");
@@ -26,11 +57,6 @@ Digest blob_root(std::span<const Digest> leaves, std::uint64_t total) {
   return root.finish();
 }
 
-Digest blob_root(ByteView blob) {
-  std::vector<Digest> leaves;
-  for (std::size_t at = 0; at < blob.size(); at += kBlobLeafBytes)
-    leaves.push_back(blob_leaf(blob.subspan(at, std::min(kBlobLeafBytes, blob.size() - at))));
-  return blob_root(leaves, blob.size());
-}
+Digest blob_root(ByteView blob) { return blob_root(blob_leaves(blob), blob.size()); }
 
 }  // namespace fedmesh::crypto

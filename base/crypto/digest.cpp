@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "base/crypto/sha256_x86.h"
+#include "base/check.h"
+#include "base/crypto/libcrypto.h"
 
 namespace fedmesh::crypto {
 
@@ -52,37 +53,30 @@ Digest Blake2b::finish() {
   return out;
 }
 
-// libsodium's state is (a to h, bits, the started block): where the processor has instructions for
-// whole blocks, they replace libsodium's work on these, which begins and ends the message.
 struct Sha256::State {
-  crypto_hash_sha256_state state;
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { crypto_hash_sha256_init(&state_->state); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  FM_CHECK(state_->context != nullptr &&
+               EVP_DigestInit_ex2(state_->context.get(), libcrypto().sha256, nullptr) == 1,
+           "a digest begins");
+}
 Sha256::~Sha256() = default;
 
 Sha256& Sha256::add(ByteView bytes) {
-  auto& state = state_->state;
-  const std::size_t started = state.count / 8 % 64;
-  if (has_sha256_instructions() && bytes.size() >= 128) {
-    const std::size_t fill = (64 - started) % 64;
-    crypto_hash_sha256_update(&state, bytes.data(), fill);
-    bytes = bytes.subspan(fill);
-    const std::size_t whole = bytes.size() / 64;
-    Sha256Words words;
-    std::copy_n(state.state, words.size(), words.begin());
-    compress_sha256(words, bytes.data(), whole);
-    std::copy(words.begin(), words.end(), state.state);
-    state.count += std::uint64_t{whole} * 512;
-    bytes = bytes.subspan(whole * 64);
-  }
-  crypto_hash_sha256_update(&state, bytes.data(), bytes.size());
+  FM_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1,
+           "a digest takes bytes");
   return *this;
 }
 
 Digest Sha256::finish() {
   Digest out;
-  crypto_hash_sha256_final(&state_->state, out.bytes.data());
+  FM_CHECK(EVP_DigestFinal_ex(state_->context.get(), out.bytes.data(), nullptr) == 1,
+           "a digest ends");
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/crypto/aead.h"
+#include "base/crypto/blake2b_lanes.h"
 #include "base/crypto/blob_hash.h"
 #include "base/crypto/digest.h"
 #include "base/crypto/keys.h"
@@ -145,9 +146,34 @@ TEST(BlobHashTest, GoldenRootsAndEveryByteCounts) {
   EXPECT_EQ(blob_root(std::span<const Digest>(), 0), blob_root({}));
   EXPECT_EQ(blob_leaf_count(whole.size()), 3u);
   EXPECT_EQ(blob_leaf_bytes(whole.size(), 2), 1u);
+  EXPECT_EQ(blob_leaves(whole), std::vector<Digest>(std::begin(leaves), std::end(leaves)));
   Bytes changed = blob(3 * kBlobLeafBytes + 5);
   changed.back() ^= 1;
   EXPECT_NE(blob_root(changed), blob_root(blob(3 * kBlobLeafBytes + 5)));
+}
+
+// Against libsodium, which hashes one message at a time: every length around the edges of a block.
+TEST(BlobHashTest, LanesHashLikeOneMessageAtATime) {
+  Bytes stream(8 * 4096);
+  chacha20_stream(Bytes(32), 1, 0, stream);
+  for (const std::size_t prefix : {std::size_t{0}, std::size_t{28}, std::size_t{127}})
+    for (const std::size_t size : {128u, 129u, 227u, 228u, 229u, 255u, 256u, 257u, 384u, 4096u}) {
+      std::array<ByteView, kBlake2bLanes> messages;
+      for (std::size_t i = 0; i < messages.size(); ++i)
+        messages[i] = ByteView(stream).subspan(1 + i * 4096, size);
+      const auto digests = blake2b_lanes(ByteView(stream).first(prefix), messages);
+      for (std::size_t i = 0; i < messages.size(); ++i)
+        EXPECT_EQ(digests[i],
+                  Blake2b().add(ByteView(stream).first(prefix)).add(messages[i]).finish())
+            << "prefix " << prefix << ", size " << size << ", lane " << i;
+    }
+  Bytes whole(9 * kBlobLeafBytes + 3);
+  chacha20_stream(Bytes(32), 2, 0, whole);
+  const auto leaves = blob_leaves(whole);
+  ASSERT_EQ(leaves.size(), 10u);
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    EXPECT_EQ(leaves[i], blob_leaf(ByteView(whole).subspan(i * kBlobLeafBytes,
+                                                           blob_leaf_bytes(whole.size(), i))));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/crypto/keys.h"
+#include "base/heap.h"
 #include "base/options.h"
 #include "coordinator/host.h"
 
@@ -40,6 +41,7 @@ fedmesh::Command command() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fedmesh::keep_freed_buffers();
   fedmesh::crypto::initialise();
   auto invocation =
       fedmesh::parse_options(command(), {argv + 1, argv + argc}, fedmesh::process_environment());

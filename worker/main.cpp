@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/crypto/keys.h"
+#include "base/heap.h"
 #include "base/options.h"
 #include "worker/host.h"
 
@@ -130,6 +131,7 @@ Result<fedmesh::worker::HostConfig> host_config(const fedmesh::Options& options)
 }  // namespace
 
 int main(int argc, char** argv) {
+  fedmesh::keep_freed_buffers();
   fedmesh::crypto::initialise();
   const auto invocation =
       fedmesh::parse_options(command(), {argv + 1, argv + argc}, fedmesh::process_environment());

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/crypto/keys.h"
+#include "base/heap.h"
 #include "base/options.h"
 #include "coordinator/cli/commands.h"
 
@@ -360,6 +361,7 @@ const std::map<std::vector<std::string>, Run> kRuns = {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fedmesh::keep_freed_buffers();
   fedmesh::crypto::initialise();
   auto invocation = fedmesh::parse_options(root_command(), {argv + 1, argv + argc},
                                            fedmesh::process_environment());

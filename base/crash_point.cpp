@@ -24,12 +24,18 @@ struct Wanted {
   }
 };
 
+Wanted& wanted() {
+  static Wanted instance;
+  return instance;
+}
+
 }  // namespace
 
+bool crash_points_armed() { return !wanted().name.empty(); }
+
 void crash_point(std::string_view name) {
-  static Wanted wanted;
-  if (wanted.name.empty() || wanted.name != name) return;
-  if (++wanted.passed == wanted.passages) std::raise(SIGKILL);
+  if (!crash_points_armed() || wanted().name != name) return;
+  if (++wanted().passed == wanted().passages) std::raise(SIGKILL);
 }
 
 }  // namespace fedmesh

@@ -75,6 +75,14 @@ Result<void> Chain::check(const Record& record) {
 Result<void> Chain::check_hashed(const Record& record, const Digest& hash) {
   if (const RecordLocation* there = find(hash))
     return stale("already in " + describe(there->height));
+  return verify_hashed(record, hash);
+}
+
+Result<void> Chain::verify(const Record& record) {
+  return verify_hashed(record, record_hash(record));
+}
+
+Result<void> Chain::verify_hashed(const Record& record, const Digest& hash) {
   if (verified_.contains(hash)) return {};
   FM_TRY_VOID(verify_record(record, id_));
   if (verified_.size() >= kVerifiedRecords) verified_.clear();

@@ -88,6 +88,8 @@ class Chain {
   // What can be said of a record without executing it: envelope, signature, not in a block already
   // ("already in block 7"), author_seq above the last final one.
   Result<void> check(const Record& record);
+  // Envelope and signature alone; what was verified lately is not verified again.
+  Result<void> verify(const Record& record);
 
   // A block on the head with the admissible candidates in their order, executed. Its timestamp is
   // max(now, parent + 1). It may be empty: whether to use it then is the caller's decision.
@@ -115,6 +117,7 @@ class Chain {
   Chain(Genesis genesis, const StateMachine& machine, Store& store);
   Result<void> replay();
   Result<void> check_hashed(const Record& record, const Digest& hash);
+  Result<void> verify_hashed(const Record& record, const Digest& hash);
   Result<void> check_seq(const Record& record, const NodeId& author) const;
   Result<void> apply_record(const BlockContext& context, const Record& record);
   void enter_job_logs(std::span<const Record> records, std::span<const Digest> hashes);

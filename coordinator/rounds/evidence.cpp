@@ -88,7 +88,7 @@ Result<void> apply_evidence(const ledger::BlockContext& context, const Record& r
   return {};
 }
 
-std::optional<protocol::Evidence> EvidenceCollector::observe(const ledger::Chain& chain,
+std::optional<protocol::Evidence> EvidenceCollector::observe(ledger::Chain& chain,
                                                              const Record& record) {
   if (record.kind != RecordKind::commit) return std::nullopt;
   const auto commit = protocol::decode_payload<Commit>(record.payload);
@@ -113,13 +113,12 @@ std::optional<protocol::Evidence> EvidenceCollector::observe(const ledger::Chain
   }
   if (!other) {
     // Only what is signed is kept: anybody could name a worker.
-    if (seen_.size() < kCommitsMax && ledger::verify_record(record, chain.id()).ok())
-      seen_.emplace(key, record);
+    if (seen_.size() < kCommitsMax && chain.verify(record).ok()) seen_.emplace(key, record);
     return std::nullopt;
   }
   const auto before = protocol::decode_payload<Commit>(other->payload);
   if (!before.ok() || before->commitment == commit->commitment) return std::nullopt;
-  if (!ledger::verify_record(record, chain.id()).ok()) return std::nullopt;
+  if (!chain.verify(record).ok()) return std::nullopt;
   Bytes a = ledger::encode_record(*other), b = ledger::encode_record(record);
   if (BytesLess()(b, a)) std::swap(a, b);
   return protocol::Evidence{std::move(a), std::move(b)};

@@ -23,8 +23,7 @@ class EvidenceCollector {
 
   // Evidence, if this record contradicts one that was seen before or is final. The record is new to
   // the chain; its signature need not have been checked.
-  std::optional<protocol::Evidence> observe(const ledger::Chain& chain,
-                                            const ledger::Record& record);
+  std::optional<protocol::Evidence> observe(ledger::Chain& chain, const ledger::Record& record);
 
  private:
   struct Key {

@@ -25,7 +25,7 @@
 namespace fedmesh::bench {
 namespace {
 
-constexpr std::int64_t kRows = 1024, kBatch = 32;
+constexpr std::int64_t kRows = 2048, kBatch = 32;
 
 models::Architecture cnn() {
   models::Architecture out;

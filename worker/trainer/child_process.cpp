@@ -146,6 +146,27 @@ std::string ChildProcess::wait(Duration patience) {
   return reaped < 0 ? "is gone" : describe(status);
 }
 
+namespace {
+
+// An OpenBLAS that is older than the processor does not know it and takes kernels of 2004, which
+// cost a tenth to a fifth of the speed of training. Empty where nothing needs to be said.
+std::string openblas_core() {
+#if defined(__x86_64__)
+  constexpr const char* kVariable = "OPENBLAS_CORETYPE";
+  if (std::getenv(kVariable) != nullptr) return "";
+  __builtin_cpu_init();
+  const bool wide =
+      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  if (wide) return std::string(kVariable) + "=SkylakeX";
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0)
+    return std::string(kVariable) + "=Haswell";
+#endif
+  return "";
+}
+
+}  // namespace
+
 std::vector<std::string> trainer_environment() {
   static constexpr std::array<std::string_view, 16> kKept{
       "PATH=",   "HOME=",  "TMPDIR=", "LANG=", "LC_",   "TZ=",   "LD_LIBRARY_PATH=", "CUDA_",
@@ -170,6 +191,7 @@ std::vector<std::string> trainer_environment() {
       out.emplace_back(variable);
   }
   out.insert(out.end(), kSet.begin(), kSet.end());
+  if (auto core = openblas_core(); !core.empty()) out.push_back(std::move(core));
   return out;
 }
 

@@ -221,5 +221,12 @@ TEST(ChildProcessTest, TheEnvironmentHoldsNoSecrets) {
   EXPECT_THAT(environment, Not(Contains("OPENBLAS_NUM_THREADS=8")));
 }
 
+TEST(ChildProcessTest, TheOwnersChoiceOfBlasKernelsStays) {
+  ::setenv("OPENBLAS_CORETYPE", "Prescott", 1);
+  EXPECT_THAT(trainer_environment(), Contains("OPENBLAS_CORETYPE=Prescott"));
+  EXPECT_THAT(trainer_environment(), Not(Contains("OPENBLAS_CORETYPE=SkylakeX")));
+  ::unsetenv("OPENBLAS_CORETYPE");
+}
+
 }  // namespace
 }  // namespace fedmesh::trainer

@@ -65,6 +65,7 @@ class BlobExchange {
     Digest root;
     std::uint64_t bytes_max = 256ull << 20;  // what a valid blob can have
     std::set<NodeId> holders;                // who may have it; empty: any linked peer
+    Flush flush = Flush::yes;                // once asked for, it is flushed
   };
   struct Forget {
     Digest root;

@@ -32,8 +32,13 @@ void BlobFetching::down(const NodeId& peer, Instant now, Effects& effects) {
 
 void BlobFetching::want(const BlobExchange::Want& want, Instant now, Effects& effects) {
   if (store_.holds(want.root)) {
+    const auto kept = want.flush == Flush::yes ? store_.flush(want.root) : Result<void>();
     finish(want.root);
-    effects.emplace_back(BlobExchange::Arrived{want.root});
+    if (kept.ok()) {
+      effects.emplace_back(BlobExchange::Arrived{want.root});
+    } else {
+      effects.emplace_back(BlobExchange::Failed{want.root, kept.error()});
+    }
     return;
   }
   const bool fresh = !wants_.contains(want.root);
@@ -45,9 +50,11 @@ void BlobFetching::want(const BlobExchange::Want& want, Instant now, Effects& ef
   Wanted& wanted = wants_[want.root];
   wanted.bytes_max = std::min(want.bytes_max, store_.limits().blob_bytes_max);
   wanted.holders = want.holders;
+  const bool raised = want.flush == Flush::yes && wanted.flush == Flush::no;
+  if (raised) wanted.flush = Flush::yes;
   if (wanted.source && !wanted.holders.empty() && !wanted.holders.contains(*wanted.source))
     wanted.source.reset();
-  if (fresh) {
+  if (fresh || (raised && wanted.begun)) {
     // What an earlier process received; its leaves were checked against the root.
     const auto manifest = store_.partial_manifest(want.root);
     if (manifest && manifest->total <= wanted.bytes_max)
@@ -205,8 +212,8 @@ void BlobFetching::page(const NodeId& peer, const ManifestPage& page, Wanted& wa
 
 void BlobFetching::begin(const Digest& root, const BlobManifest& manifest,
                          const std::optional<NodeId>& from, Effects& effects) {
-  const auto begun = store_.begin(root, manifest);
   Wanted& wanted = wants_.at(root);
+  const auto begun = store_.begin(root, manifest, wanted.flush);
   if (!begun.ok() && begun.error().code == ErrorCode::invalid_argument && from)
     return lied(*from, wanted, "a manifest that is not the blob's", effects);
   if (!begun.ok()) {
@@ -227,22 +234,19 @@ void BlobFetching::begin(const Digest& root, const BlobManifest& manifest,
 void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, Wanted& wanted,
                           Effects& effects) {
   if (!wanted.begun) return;  // begun anew since it was asked
-  ByteView rest = chunks.bytes;
-  for (std::uint64_t index = chunks.first; !rest.empty(); ++index) {
-    const ByteView leaf = rest.first(std::min(rest.size(), crypto::kBlobLeafBytes));
-    rest = rest.subspan(leaf.size());
-    const auto added = store_.add(chunks.root, index, leaf);
-    if (added.ok() && *added) {
-      finish(chunks.root);
-      effects.emplace_back(BlobExchange::Arrived{chunks.root});
-      return;
-    }
-    if (added.ok()) continue;
-    if (added.error().code == ErrorCode::corruption) {
-      wanted.cursor = std::min(wanted.cursor, chunks.first);
-      return lied(peer, wanted, added.error().detail, effects);
-    }
-    if (added.error().code == ErrorCode::not_found) return restart(chunks.root, wanted);
+  const auto added = store_.add(chunks.root, chunks.first, chunks.bytes);
+  if (added.ok() && *added) {
+    finish(chunks.root);
+    effects.emplace_back(BlobExchange::Arrived{chunks.root});
+    return;
+  }
+  if (!added.ok() && added.error().code == ErrorCode::corruption) {
+    wanted.cursor = std::min(wanted.cursor, chunks.first);
+    return lied(peer, wanted, added.error().detail, effects);
+  }
+  if (!added.ok() && added.error().code == ErrorCode::not_found)
+    return restart(chunks.root, wanted);
+  if (!added.ok()) {
     finish(chunks.root);
     effects.emplace_back(BlobExchange::Failed{chunks.root, added.error()});
     return;

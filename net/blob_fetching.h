@@ -59,6 +59,7 @@ class BlobFetching {
   struct Wanted {
     std::uint64_t bytes_max = 0;
     std::set<NodeId> holders;
+    Flush flush = Flush::no;
     bool begun = false;  // the store has its manifest
     // Until then:
     std::optional<NodeId> source;  // whose pages stand in `manifest`

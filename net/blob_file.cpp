@@ -12,6 +12,7 @@ using crypto::kBlobLeafBytes;
 
 constexpr std::size_t kFooterBytes = 16;  // the magic, then the length
 constexpr std::string_view kMagic = "fmblob1\n";
+constexpr std::uint64_t kReadAhead = 4;  // leaves that are hashed at a time
 
 Result<void> read_fully(const DiskFile& file, std::uint64_t offset, MutableByteView to) {
   FM_TRY(const std::size_t got, file.read(offset, to));
@@ -19,9 +20,26 @@ Result<void> read_fully(const DiskFile& file, std::uint64_t offset, MutableByteV
   return {};
 }
 
-Result<void> check_leaf(const BlobManifest& manifest, std::uint64_t index, ByteView leaf) {
-  if (crypto::blob_leaf(leaf) == manifest.leaves[index]) return {};
-  return corruption("chunk " + std::to_string(index) + " was changed on the disk");
+// Whole leaves from `first` on.
+Result<void> check_leaves(const BlobManifest& manifest, std::uint64_t first, ByteView bytes) {
+  for (const Digest& leaf : crypto::blob_leaves(bytes)) {
+    if (leaf != manifest.leaves[first])
+      return corruption("chunk " + std::to_string(first) + " was changed on the disk");
+    ++first;
+  }
+  return {};
+}
+
+// Of the leaves from `first` on, how many lie within `bytes` and are not checked yet.
+std::uint64_t whole_unchecked(const BlobManifest& manifest, std::uint64_t first,
+                              std::uint64_t bytes, const std::vector<bool>& checked) {
+  std::uint64_t count = 0;
+  for (std::uint64_t i = first; i < checked.size() && !checked[i]; ++i, ++count) {
+    const std::uint64_t size = crypto::blob_leaf_bytes(manifest.total, i);
+    if (size > bytes) break;
+    bytes -= size;
+  }
+  return count;
 }
 
 }  // namespace
@@ -71,19 +89,25 @@ Result<void> read_blob_checked(const DiskFile& file, const BlobManifest& manifes
     const std::uint64_t begin = index * kBlobLeafBytes;
     const std::uint64_t size = crypto::blob_leaf_bytes(manifest.total, index);
     const std::uint64_t skipped = offset - begin;
-    const std::uint64_t taken = std::min<std::uint64_t>(size - skipped, to.size());
+    std::uint64_t taken = std::min<std::uint64_t>(size - skipped, to.size());
+    std::uint64_t fresh = skipped == 0 ? whole_unchecked(manifest, index, to.size(), checked) : 0;
     if (checked[index]) {
       FM_TRY_VOID(read_fully(file, offset, to.first(taken)));
-    } else if (taken == size) {
+    } else if (fresh > 0) {
+      taken = std::min<std::uint64_t>(fresh * kBlobLeafBytes, manifest.total - begin);
       FM_TRY_VOID(read_fully(file, begin, to.first(taken)));
-      FM_TRY_VOID(check_leaf(manifest, index, to.first(taken)));
+      FM_TRY_VOID(check_leaves(manifest, index, to.first(taken)));
     } else {
-      scratch.resize(size);
+      // Whoever reads from the middle of a leaf goes on with the next ones.
+      fresh = std::max<std::uint64_t>(
+          1, whole_unchecked(manifest, index, kReadAhead * kBlobLeafBytes, checked));
+      scratch.resize(std::min<std::uint64_t>(fresh * kBlobLeafBytes, manifest.total - begin));
       FM_TRY_VOID(read_fully(file, begin, scratch));
-      FM_TRY_VOID(check_leaf(manifest, index, scratch));
+      FM_TRY_VOID(check_leaves(manifest, index, scratch));
       std::copy_n(scratch.begin() + static_cast<std::ptrdiff_t>(skipped), taken, to.begin());
     }
-    checked[index] = true;
+    for (std::uint64_t i = index; i < index + std::max<std::uint64_t>(fresh, 1); ++i)
+      checked[i] = true;
     to = to.subspan(taken);
     offset += taken;
   }

@@ -42,7 +42,7 @@ Result<void> BlobStore::Impl::make_room(std::uint64_t bytes) {
   if (bytes_ + bytes <= limits_.bytes_max) return {};
   // Nothing is thrown away for what does not fit in any case.
   const std::uint64_t needed = bytes_ + bytes - limits_.bytes_max;
-  std::uint64_t loose = 0;
+  std::uint64_t loose = spare_bytes_;
   for (const auto& [root, partial] : partial_)
     if (!partial.active && !pinned(root))
       loose += blob_file_bytes(partial.incoming->manifest.total);
@@ -52,7 +52,9 @@ Result<void> BlobStore::Impl::make_room(std::uint64_t bytes) {
     return exhausted("the blobs in use leave no room for " + std::to_string(bytes) + " of " +
                      std::to_string(limits_.bytes_max) + " bytes; allow more or wait");
   while (bytes_ + bytes > limits_.bytes_max) {
-    if (const auto partial = oldest_suspended()) {
+    if (!spares_.empty()) {
+      drop_spare(spares_.begin());
+    } else if (const auto partial = oldest_suspended()) {
       drop_partial(*partial);
     } else if (const auto whole = oldest_unpinned()) {
       drop_whole(*whole);
@@ -64,21 +66,23 @@ Result<void> BlobStore::Impl::make_room(std::uint64_t bytes) {
 }
 
 // The caller gives the file up if this fails: whether the name survives a crash is unknown then.
-Result<void> BlobStore::Impl::name_durably(const std::filesystem::path& from, const Digest& root) {
+Result<void> BlobStore::Impl::name(const std::filesystem::path& from, const Digest& root,
+                                   Flush flush) {
   while (whole_.size() >= limits_.blobs_max) {
     const auto oldest = oldest_unpinned();
     if (!oldest) return exhausted(std::to_string(whole_.size()) + " blobs are pinned already");
     drop_whole(*oldest);
   }
   FM_TRY_VOID(disk_.rename(from, path_of(root)));
+  if (flush == Flush::no) return {};
   const auto flushed = disk_.sync_folder(folder_, SyncPoint::blob_folder);
   if (!flushed.ok()) (void)disk_.remove(path_of(root));
   return flushed;
 }
 
-void BlobStore::Impl::insert(const Digest& root, std::uint64_t total) {
+void BlobStore::Impl::insert(const Digest& root, std::uint64_t total, Flush flushed) {
   const std::uint64_t age = next_++;
-  whole_.insert_or_assign(root, Whole{total, age, age});
+  whole_.insert_or_assign(root, Whole{total, age, age, flushed});
   by_age_.emplace(age, root);
 }
 
@@ -89,6 +93,52 @@ void BlobStore::Impl::drop_whole(const Digest& root) {
   by_age_.erase(found->second.age);
   whole_.erase(found);
   (void)disk_.remove(path_of(root));  // one that stays is found again at the next start
+}
+
+constexpr std::uint64_t kSpareFrom = 1u << 20;  // smaller files are cheap to make
+
+bool BlobStore::Impl::spare_whole(const Digest& root) {
+  const auto found = whole_.find(root);
+  if (found == whole_.end()) return false;
+  const std::uint64_t bytes = blob_file_bytes(found->second.total);
+  // Readers may read what they opened to the end.
+  const bool in_use = found->second.in_use.use_count() > 1;
+  if (in_use || bytes < kSpareFrom || spare_bytes_ + bytes > limits_.spare_bytes_max) return false;
+  const auto path = folder_ / ("spare-" + std::to_string(next_++) + kPartSuffix);
+  if (!disk_.rename(path_of(root), path).ok()) return false;
+  by_age_.erase(found->second.age);
+  whole_.erase(found);
+  spares_.emplace(bytes, path);
+  spare_bytes_ += bytes;
+  return true;
+}
+
+void BlobStore::Impl::drop_spare(
+    std::multimap<std::uint64_t, std::filesystem::path>::iterator which) {
+  (void)disk_.remove(which->second);
+  bytes_ -= which->first;
+  spare_bytes_ -= which->first;
+  spares_.erase(which);
+}
+
+void BlobStore::Impl::drop_spares() {
+  const std::lock_guard lock(mutex_);
+  while (!spares_.empty()) drop_spare(spares_.begin());
+}
+
+// For a blob to be received. What stands in a spare file is not trusted, as in any partial one.
+Result<std::unique_ptr<DiskFile>> BlobStore::Impl::open_part(const Digest& root,
+                                                             std::uint64_t bytes) {
+  const auto spare = spares_.find(bytes);
+  if (spare == spares_.end()) return disk_.open(part_of(root), Disk::Mode::create);
+  const auto path = spare->second;
+  bytes_ -= bytes;
+  spare_bytes_ -= bytes;
+  spares_.erase(spare);
+  if (disk_.rename(path, part_of(root)).ok())
+    if (auto file = disk_.open(part_of(root), Disk::Mode::update); file.ok()) return file;
+  (void)disk_.remove(path);
+  return disk_.open(part_of(root), Disk::Mode::create);
 }
 
 void BlobStore::Impl::drop_partial(const Digest& root) {
@@ -114,7 +164,7 @@ void BlobStore::Impl::pin(const std::string& owner, std::set<Digest> roots) {
 
 void BlobStore::Impl::remove(const Digest& root) {
   const std::lock_guard lock(mutex_);
-  drop_whole(root);
+  if (!spare_whole(root)) drop_whole(root);
   drop_partial(root);
 }
 
@@ -133,7 +183,7 @@ std::set<Digest> BlobStore::Impl::roots() const {
 
 BlobStats BlobStore::Impl::stats() const {
   const std::lock_guard lock(mutex_);
-  return {bytes_, whole_.size(), partial_.size()};
+  return {bytes_, whole_.size(), partial_.size(), spare_bytes_};
 }
 
 // --- what it hands out ---
@@ -176,27 +226,16 @@ class BlobStore::Writer final : public BlobWriter {
   ~Writer() override { impl_->discard(draft_); }
 
   Result<void> append(ByteView bytes) override {
-    while (!bytes.empty()) {
-      if (tail_.empty() && bytes.size() >= crypto::kBlobLeafBytes) {
-        FM_TRY_VOID(write_leaf(bytes.first(crypto::kBlobLeafBytes)));
-        bytes = bytes.subspan(crypto::kBlobLeafBytes);
-        continue;
-      }
-      const std::size_t taken = std::min(bytes.size(), crypto::kBlobLeafBytes - tail_.size());
-      fedmesh::append(tail_, bytes.first(taken));
-      bytes = bytes.subspan(taken);
-      if (tail_.size() < crypto::kBlobLeafBytes) continue;
-      FM_TRY_VOID(write_leaf(tail_));
-      tail_.clear();
-    }
-    return {};
+    const auto status = try_append(bytes);
+    if (!status.ok()) failed_ = status.error();
+    return status;
   }
 
   Result<Digest> finish() override {
     FM_CHECK(!finished_, "finish() is called once");
     finished_ = true;
     if (failed_) return *failed_;
-    if (!tail_.empty()) FM_TRY_VOID(write_leaf(tail_));
+    if (!tail_.empty()) FM_TRY_VOID(write_leaves(tail_));
     const Digest root = crypto::blob_root(manifest_.leaves, manifest_.total);
     FM_TRY_VOID(reserve(blob_file_bytes(manifest_.total)));
     FM_TRY_VOID(draft_.file->write(manifest_.total, encode_blob_trailer(manifest_)));
@@ -214,14 +253,12 @@ class BlobStore::Writer final : public BlobWriter {
   // Rooms are asked for in steps: each may have to look through the whole store.
   static constexpr std::uint64_t kReserveStep = 1u << 20;
 
-  Result<void> write_leaf(ByteView leaf) {
-    const auto status = try_write_leaf(leaf);
-    if (!status.ok()) failed_ = status.error();
-    return status;
-  }
-  Result<void> try_write_leaf(ByteView leaf) {
+  // Leaves are hashed several at a time.
+  static constexpr std::size_t kWriteBytes = 4 * crypto::kBlobLeafBytes;
+
+  Result<void> try_append(ByteView bytes) {
     if (failed_) return *failed_;
-    const std::uint64_t total = manifest_.total + leaf.size();
+    const std::uint64_t total = manifest_.total + tail_.size() + bytes.size();
     if (total > impl_->limits().blob_bytes_max)
       return exhausted("a blob has at most " + std::to_string(impl_->limits().blob_bytes_max) +
                        " bytes");
@@ -229,16 +266,33 @@ class BlobStore::Writer final : public BlobWriter {
       const auto ahead = reserve(total + kReserveStep);
       if (!ahead.ok()) FM_TRY_VOID(reserve(total));
     }
-    FM_TRY_VOID(draft_.file->write(manifest_.total, leaf));
-    manifest_.leaves.push_back(crypto::blob_leaf(leaf));
-    manifest_.total = total;
+    while (!bytes.empty()) {
+      if (tail_.empty() && bytes.size() >= kWriteBytes) {
+        FM_TRY_VOID(write_leaves(bytes.first(kWriteBytes)));
+        bytes = bytes.subspan(kWriteBytes);
+        continue;
+      }
+      const std::size_t taken = std::min(bytes.size(), kWriteBytes - tail_.size());
+      fedmesh::append(tail_, bytes.first(taken));
+      bytes = bytes.subspan(taken);
+      if (tail_.size() < kWriteBytes) continue;
+      FM_TRY_VOID(write_leaves(tail_));
+      tail_.clear();
+    }
+    return {};
+  }
+
+  Result<void> write_leaves(ByteView leaves) {
+    FM_TRY_VOID(draft_.file->write(manifest_.total, leaves));
+    for (const Digest& leaf : crypto::blob_leaves(leaves)) manifest_.leaves.push_back(leaf);
+    manifest_.total += leaves.size();
     return {};
   }
 
   std::shared_ptr<Impl> impl_;
   Impl::Draft draft_;
   BlobManifest manifest_;  // so far
-  Bytes tail_;             // the leaf that is not full yet
+  Bytes tail_;             // what is not written yet, below kWriteBytes
   std::optional<Error> failed_;
   bool finished_ = false;
 };
@@ -260,7 +314,10 @@ Result<Digest> BlobStore::put(ByteView whole) {
     return exhausted("a blob has at most " + std::to_string(impl_->limits().blob_bytes_max) +
                      " bytes");
   const Digest root = crypto::blob_root(whole);
-  if (impl_->touch(root)) return root;
+  if (impl_->touch(root)) {
+    FM_TRY_VOID(impl_->flush(root));
+    return root;
+  }
   FM_TRY(Impl::Draft draft, impl_->new_draft());
   Writer writer(impl_, std::move(draft));
   FM_TRY_VOID(writer.reserve(blob_file_bytes(whole.size())));
@@ -296,14 +353,15 @@ Result<Bytes> BlobStore::read_all(const Digest& root, std::uint64_t bytes_max) {
 }
 
 bool BlobStore::holds(const Digest& root) const { return impl_->holds(root); }
+Result<void> BlobStore::flush(const Digest& root) { return impl_->flush(root); }
 std::optional<std::uint64_t> BlobStore::size_of(const Digest& root) const {
   return impl_->size_of(root);
 }
-Result<bool> BlobStore::begin(const Digest& root, const BlobManifest& manifest) {
-  return impl_->begin(root, manifest);
+Result<bool> BlobStore::begin(const Digest& root, const BlobManifest& manifest, Flush flush) {
+  return impl_->begin(root, manifest, flush);
 }
-Result<bool> BlobStore::add(const Digest& root, std::uint64_t index, ByteView bytes) {
-  return impl_->add(root, index, bytes);
+Result<bool> BlobStore::add(const Digest& root, std::uint64_t first, ByteView bytes) {
+  return impl_->add(root, first, bytes);
 }
 std::optional<std::uint64_t> BlobStore::next_missing(const Digest& root, std::uint64_t from) const {
   return impl_->next_missing(root, from);
@@ -320,6 +378,7 @@ void BlobStore::pin(const std::string& owner, std::set<Digest> roots) {
 }
 void BlobStore::remove(const Digest& root) { impl_->remove(root); }
 void BlobStore::remove_unpinned() { impl_->remove_unpinned(); }
+void BlobStore::drop_spares() { impl_->drop_spares(); }
 std::set<Digest> BlobStore::roots() const { return impl_->roots(); }
 BlobStats BlobStore::stats() const { return impl_->stats(); }
 const BlobLimits& BlobStore::limits() const { return impl_->limits(); }

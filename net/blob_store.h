@@ -1,12 +1,14 @@
 // Blobs on disk under their content address (base/crypto/blob_hash.h): whole ones, which this node
 // holds and serves, and partial ones on their way here.
 //
-// What counts as held is flushed, contents and name. Partial blobs survive a restart of the
+// What counts as held is flushed, contents and name, unless whoever began it said that it can be
+// fetched again (Flush::no): then a power failure may take it back or damage it, which the leaves
+// tell. The end of the process harms neither. Partial blobs survive a restart of the
 // process: their leaves stand beside the data and every chunk that is there is hashed again when
 // the folder is opened, so neither a file's name nor its contents are trusted.
 //
-// A blob stays while an owner pins its root. Room for new ones comes first from partial blobs that
-// nobody receives any more, then from the oldest unpinned whole ones.
+// A blob stays while an owner pins its root. Room for new ones comes first from spare files, then
+// from partial blobs that nobody receives any more, then from the oldest unpinned whole ones.
 //
 // Thread-safe. The folder is used by one store at a time. Calls of `disk` are made under a lock,
 // those of its open files by one thread per file, files of different blobs at the same time.
@@ -33,12 +35,14 @@ struct BlobLimits {
   std::uint64_t blob_bytes_max = 2ull << 30;
   std::size_t blobs_max = 65536;
   std::size_t partial_max = 256;
+  std::uint64_t spare_bytes_max = 1ull << 30;  // of files kept to be written over
 };
 
 struct BlobStats {
   std::uint64_t bytes = 0;  // of files, with their leaves; partial ones count in full
   std::size_t blobs = 0;
   std::size_t partial = 0;
+  std::uint64_t spare_bytes = 0;  // of `bytes`
 };
 
 // What a blob consists of; blob_root(leaves, total) is its root.
@@ -68,6 +72,10 @@ class BlobWriter {
   virtual Result<Digest> finish() = 0;              // durable on return; called once
 };
 
+// Whether a received blob is held only when it is flushed. `no` is for what somebody keeps for as
+// long as it may be needed here.
+enum class Flush : bool { no, yes };
+
 // Whether a reader checks leaves. `no` is for who authenticates every byte itself.
 enum class Verify : bool { no, leaves };
 
@@ -83,21 +91,24 @@ class BlobStore {
   Result<Digest> put(ByteView whole);
   Result<std::unique_ptr<BlobWriter>> create();
 
-  bool holds(const Digest& root) const;                            // whole and flushed
+  bool holds(const Digest& root) const;
   std::optional<std::uint64_t> size_of(const Digest& root) const;  // of one that it holds
   Result<std::unique_ptr<BlobReader>> open(const Digest& root,
                                            Verify verify = Verify::leaves);  // not_found
+  // Of a blob that was received without: it is flushed on return. not_found.
+  Result<void> flush(const Digest& root);
   // exhausted where it is longer than `bytes_max`. corruption: as BlobReader::read().
   Result<Bytes> read_all(const Digest& root, std::uint64_t bytes_max);
 
   // --- receiving ---
   // Begins or resumes it; true: it is held already, nothing is missing. invalid_argument: the
   // manifest is not the root's, or above the limits. exhausted: no room.
-  Result<bool> begin(const Digest& root, const BlobManifest& manifest);
-  // One leaf; true: it was the last one, and the blob is held now. One that is there already is
-  // ignored. corruption: not the bytes of that leaf; nothing is written. not_found: never begun, or
-  // given up. Every other error is the disk's, and the partial blob is given up.
-  Result<bool> add(const Digest& root, std::uint64_t index, ByteView bytes);
+  Result<bool> begin(const Digest& root, const BlobManifest& manifest, Flush flush = Flush::yes);
+  // Whole leaves from `first` on; true: nothing is missing any more, and the blob is held now.
+  // Those that are there already are ignored. corruption: not the bytes of those leaves; nothing
+  // is written. not_found: never begun, or given up. Every other error is the disk's, and the
+  // partial blob is given up.
+  Result<bool> add(const Digest& root, std::uint64_t first, ByteView bytes);
   // The first leaf at or after `from` that is not there; none also where nothing was begun.
   std::optional<std::uint64_t> next_missing(const Digest& root, std::uint64_t from) const;
   struct Progress {
@@ -114,9 +125,13 @@ class BlobStore {
   // Replaces what this owner wants kept, whether it is here or not: pin first, then put or fetch.
   // Pins are not stored: owners pin anew after a restart, before anything is put.
   void pin(const std::string& owner, std::set<Digest> roots);
-  void remove(const Digest& root);  // whole or partial, pinned or not
-  void remove_unpinned();           // whole blobs without a pin and suspended partial ones
-  std::set<Digest> roots() const;   // of the blobs that it holds
+  // Whole or partial, pinned or not. The file of a large one may stay to be written over by the
+  // next blob of its size: updates of a job are equally long, and pages that the system has at hand
+  // cost a fraction of fresh ones.
+  void remove(const Digest& root);
+  void drop_spares();              // such files; at the latest when the next update is far away
+  void remove_unpinned();          // whole blobs without a pin and suspended partial ones
+  std::set<Digest> roots() const;  // of the blobs that it holds
   BlobStats stats() const;
   const BlobLimits& limits() const;
 

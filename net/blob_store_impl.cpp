@@ -19,6 +19,18 @@ std::optional<Digest> root_named(std::string_view name) {
   return *root;
 }
 
+// Whether that many bytes from leaf `first` on are whole leaves of the blob.
+Result<void> check_place(const BlobManifest& manifest, const Digest& root, std::uint64_t first,
+                         std::uint64_t bytes) {
+  const std::uint64_t leaves = manifest.leaves.size();
+  if (first < leaves && bytes > 0) {
+    const std::uint64_t rest = manifest.total - first * crypto::kBlobLeafBytes;
+    if (bytes == rest || (bytes < rest && bytes % crypto::kBlobLeafBytes == 0)) return {};
+  }
+  return corruption("chunk " + std::to_string(first) + " of blob " + root.short_hex() +
+                    " has another length");
+}
+
 }  // namespace
 
 Result<void> BlobStore::Impl::load() {
@@ -48,7 +60,7 @@ void BlobStore::Impl::load_whole(const Digest& root) {
   const auto manifest = read_blob_manifest(**file, root);
   if (manifest.ok()) {
     bytes_ += blob_file_bytes(manifest->total);
-    insert(root, manifest->total);
+    insert(root, manifest->total, Flush::no);  // whether it was is not known
   } else if (manifest.error().code == ErrorCode::corruption) {
     (void)disk_.remove(path_of(root));
   }
@@ -101,13 +113,13 @@ Result<void> BlobStore::Impl::reserve(Draft& draft, std::uint64_t bytes) {
 Result<void> BlobStore::Impl::commit(Draft& draft, const Digest& root, std::uint64_t total) {
   const std::lock_guard lock(mutex_);
   if (whole_.contains(root)) return {};  // somebody else was faster; the draft is discarded
-  FM_TRY_VOID(name_durably(draft.path, root));
+  FM_TRY_VOID(name(draft.path, root, Flush::yes));
   drop_partial(root);
   draft.path.clear();
   bytes_ -= draft.reserved;
   draft.reserved = 0;
   bytes_ += blob_file_bytes(total);
-  insert(root, total);
+  insert(root, total, Flush::yes);
   return {};
 }
 
@@ -133,6 +145,7 @@ Result<BlobStore::Impl::Opened> BlobStore::Impl::open_file(const Digest& root) {
   by_age_.erase(found->second.age);
   found->second.age = next_++;
   by_age_.emplace(found->second.age, root);
+  opened.in_use = found->second.in_use;
   return opened;
 }
 
@@ -145,6 +158,18 @@ void BlobStore::Impl::drop_damaged(const Digest& root, std::uint64_t generation)
 bool BlobStore::Impl::holds(const Digest& root) const {
   const std::lock_guard lock(mutex_);
   return whole_.contains(root);
+}
+
+Result<void> BlobStore::Impl::flush(const Digest& root) {
+  const std::lock_guard lock(mutex_);
+  const auto found = whole_.find(root);
+  if (found == whole_.end()) return not_found("blob " + root.short_hex() + " is not here");
+  if (found->second.flushed == Flush::yes) return {};
+  FM_TRY(const auto file, disk_.open(path_of(root), Disk::Mode::update));
+  FM_TRY_VOID(file->sync(SyncPoint::blob_data));
+  FM_TRY_VOID(disk_.sync_folder(folder_, SyncPoint::blob_folder));
+  found->second.flushed = Flush::yes;
+  return {};
 }
 
 bool BlobStore::Impl::touch(const Digest& root) {
@@ -164,7 +189,7 @@ std::optional<std::uint64_t> BlobStore::Impl::size_of(const Digest& root) const 
   return found->second.total;
 }
 
-Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& manifest) {
+Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& manifest, Flush flush) {
   if (manifest.total > limits_.blob_bytes_max)
     return invalid_argument("a blob of " + std::to_string(manifest.total) + " bytes; at most " +
                             std::to_string(limits_.blob_bytes_max) + " are kept");
@@ -187,7 +212,7 @@ Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& mani
     partial.incoming->manifest = manifest;
     partial.there.resize(manifest.leaves.size());
     partial.missing = manifest.leaves.size();
-    FM_TRY(partial.incoming->file, disk_.open(part_of(root), Disk::Mode::create));
+    FM_TRY(partial.incoming->file, open_part(root, blob_file_bytes(manifest.total)));
     const auto written =
         partial.incoming->file->write(manifest.total, encode_blob_trailer(manifest));
     if (!written.ok()) {
@@ -199,13 +224,24 @@ Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& mani
   }
   found->second.active = true;
   found->second.age = next_++;
-  if (found->second.missing > 0) return false;
+  const bool complete = found->second.missing == 0;
   const auto incoming = found->second.incoming;
   lock.unlock();
+  {
+    const std::lock_guard file_lock(incoming->mutex);
+    incoming->flush = flush;
+  }
+  if (!complete) return false;
   return finish(root, incoming);
 }
 
-Result<bool> BlobStore::Impl::add(const Digest& root, std::uint64_t index, ByteView bytes) {
+Result<bool> BlobStore::Impl::add(const Digest& root, std::uint64_t first, ByteView bytes) {
+  const std::uint64_t count = crypto::blob_leaf_count(bytes.size());
+  const auto is_new = [&](const std::vector<bool>& there) {
+    for (std::uint64_t i = first; i < first + count; ++i)
+      if (!there[i]) return true;
+    return false;
+  };
   std::shared_ptr<Incoming> incoming;
   {
     const std::lock_guard lock(mutex_);
@@ -214,20 +250,20 @@ Result<bool> BlobStore::Impl::add(const Digest& root, std::uint64_t index, ByteV
     if (found == partial_.end())
       return not_found("blob " + root.short_hex() + " is not being received");
     incoming = found->second.incoming;
-    if (index < found->second.there.size() && found->second.there[index]) return false;
+    FM_TRY_VOID(check_place(incoming->manifest, root, first, bytes.size()));
+    if (!is_new(found->second.there)) return false;
   }
-  const BlobManifest& manifest = incoming->manifest;
-  if (index >= manifest.leaves.size() ||
-      bytes.size() != crypto::blob_leaf_bytes(manifest.total, index) ||
-      crypto::blob_leaf(bytes) != manifest.leaves[index])
-    return corruption("chunk " + std::to_string(index) + " of blob " + root.short_hex() +
-                      " is not what its leaf says");
+  const std::vector<Digest> leaves = crypto::blob_leaves(bytes);
+  if (!std::equal(leaves.begin(), leaves.end(),
+                  incoming->manifest.leaves.begin() + static_cast<std::ptrdiff_t>(first)))
+    return corruption("chunk " + std::to_string(first) + " of blob " + root.short_hex() +
+                      " or one after it is not what its leaf says");
   Result<void> written;
   {
     const std::lock_guard file_lock(incoming->mutex);
-    written = incoming->file->write(index * crypto::kBlobLeafBytes, bytes);
+    written = incoming->file->write(first * crypto::kBlobLeafBytes, bytes);
     incoming->unflushed += bytes.size();
-    if (written.ok() && incoming->unflushed >= kUnflushedMax) {
+    if (written.ok() && incoming->flush == Flush::yes && incoming->unflushed >= kUnflushedMax) {
       written = incoming->file->sync(SyncPoint::blob_data);
       incoming->unflushed = 0;
     }
@@ -243,10 +279,14 @@ Result<bool> BlobStore::Impl::add(const Digest& root, std::uint64_t index, ByteV
       drop_partial(root);
       return written.error();
     }
-    if (partial->there[index]) return false;
-    partial->there[index] = true;
-    partial->received += bytes.size();
-    if (--partial->missing > 0) return false;
+    if (!is_new(partial->there)) return false;
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      if (partial->there[i]) continue;
+      partial->there[i] = true;
+      partial->received += crypto::blob_leaf_bytes(incoming->manifest.total, i);
+      --partial->missing;
+    }
+    if (partial->missing > 0) return false;
   }
   return finish(root, incoming);
 }
@@ -255,22 +295,24 @@ Result<bool> BlobStore::Impl::add(const Digest& root, std::uint64_t index, ByteV
 Result<bool> BlobStore::Impl::finish(const Digest& root,
                                      const std::shared_ptr<Incoming>& incoming) {
   Result<void> status;
+  Flush flush = Flush::yes;
   {
     const std::lock_guard file_lock(incoming->mutex);
-    status = incoming->file->sync(SyncPoint::blob_data);
+    flush = incoming->flush;
+    if (flush == Flush::yes) status = incoming->file->sync(SyncPoint::blob_data);
   }
   const std::lock_guard lock(mutex_);
   if (whole_.contains(root)) return true;
   if (partial_of(root, incoming) == nullptr)
     return not_found("blob " + root.short_hex() + " was given up");
-  if (status.ok()) status = name_durably(part_of(root), root);
+  if (status.ok()) status = name(part_of(root), root, flush);
   if (!status.ok()) {
     drop_partial(root);
     return status.error();
   }
   forget_partial(root);
   bytes_ += blob_file_bytes(incoming->manifest.total);
-  insert(root, incoming->manifest.total);
+  insert(root, incoming->manifest.total, flush);
   return true;
 }
 

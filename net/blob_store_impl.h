@@ -34,16 +34,18 @@ class BlobStore::Impl {
   struct Opened {
     std::unique_ptr<DiskFile> file;
     std::uint64_t generation = 0;
+    std::shared_ptr<const bool> in_use;  // shared with the index
   };
   Result<Opened> open_file(const Digest& root);
   // Damage was found in what was opened; a blob that has taken its place since stays.
   void drop_damaged(const Digest& root, std::uint64_t generation);
 
   bool holds(const Digest& root) const;
+  Result<void> flush(const Digest& root);
   bool touch(const Digest& root);  // holds(), and it is the youngest now
   std::optional<std::uint64_t> size_of(const Digest& root) const;
-  Result<bool> begin(const Digest& root, const BlobManifest& manifest);
-  Result<bool> add(const Digest& root, std::uint64_t index, ByteView bytes);
+  Result<bool> begin(const Digest& root, const BlobManifest& manifest, Flush flush);
+  Result<bool> add(const Digest& root, std::uint64_t first, ByteView bytes);
   std::optional<std::uint64_t> next_missing(const Digest& root, std::uint64_t from) const;
   std::optional<Progress> progress(const Digest& root) const;
   std::optional<BlobManifest> partial_manifest(const Digest& root) const;
@@ -51,6 +53,7 @@ class BlobStore::Impl {
   void pin(const std::string& owner, std::set<Digest> roots);
   void remove(const Digest& root);
   void remove_unpinned();
+  void drop_spares();
   std::set<Digest> roots() const;
   BlobStats stats() const;
   const BlobLimits& limits() const { return limits_; }
@@ -60,6 +63,8 @@ class BlobStore::Impl {
     std::uint64_t total = 0;
     std::uint64_t generation = 0;
     std::uint64_t age = 0;  // its place in by_age_
+    Flush flushed = Flush::yes;
+    std::shared_ptr<const bool> in_use = std::make_shared<const bool>(true);
   };
   // What of a partial blob is used without the index's lock.
   struct Incoming {
@@ -67,6 +72,7 @@ class BlobStore::Impl {
     std::mutex mutex;
     std::unique_ptr<DiskFile> file;  // guarded by mutex
     std::uint64_t unflushed = 0;     // guarded by mutex
+    Flush flush = Flush::yes;        // guarded by mutex
   };
   struct Partial {
     std::shared_ptr<Incoming> incoming;
@@ -89,9 +95,12 @@ class BlobStore::Impl {
   Partial* partial_of(const Digest& root, const std::shared_ptr<Incoming>& incoming);
   bool pinned(const Digest& root) const;
   Result<void> make_room(std::uint64_t bytes);
-  Result<void> name_durably(const std::filesystem::path& from, const Digest& root);
-  void insert(const Digest& root, std::uint64_t total);
+  Result<void> name(const std::filesystem::path& from, const Digest& root, Flush flush);
+  void insert(const Digest& root, std::uint64_t total, Flush flushed);
   void drop_whole(const Digest& root);
+  bool spare_whole(const Digest& root);  // drops it, but keeps its file; false: it is still there
+  Result<std::unique_ptr<DiskFile>> open_part(const Digest& root, std::uint64_t bytes);
+  void drop_spare(std::multimap<std::uint64_t, std::filesystem::path>::iterator which);
   void drop_partial(const Digest& root);
   bool forget_partial(const Digest& root);  // but not its file
   std::optional<Digest> oldest_suspended() const;
@@ -107,7 +116,9 @@ class BlobStore::Impl {
   std::map<std::uint64_t, Digest> by_age_;  // of whole_
   std::map<Digest, Partial> partial_;
   std::map<std::string, std::set<Digest>> pins_;
-  std::uint64_t bytes_ = 0;  // files of whole_ and partial_, and what drafts reserved
+  std::multimap<std::uint64_t, std::filesystem::path> spares_;  // by length
+  std::uint64_t spare_bytes_ = 0;                               // of them
+  std::uint64_t bytes_ = 0;  // files of whole_, partial_ and spares_, and what drafts reserved
   std::uint64_t next_ = 1;   // generations, ages and names of drafts
 };
 

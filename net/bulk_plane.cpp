@@ -270,9 +270,11 @@ void BulkPlane::disconnect(const NodeId& peer, const std::string& reason) {
   impl_->post([peer, reason](Transport& transport) { transport.disconnect(peer, reason); });
 }
 
-void BulkPlane::want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders) {
-  impl_->post([impl = impl_.get(), root, bytes_max, holders = std::move(holders)](Transport&) {
-    impl->step(BlobExchange::Want{root, bytes_max, holders});
+void BulkPlane::want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders,
+                     Flush flush) {
+  impl_->post([impl = impl_.get(),
+               want = BlobExchange::Want{root, bytes_max, std::move(holders), flush}](Transport&) {
+    impl->step(want);
   });
 }
 

@@ -71,7 +71,8 @@ class BulkPlane {
   void disconnect(const NodeId& peer, const std::string& reason);
 
   // Fetches it until it Arrived, Failed or is forgotten. `holders` empty: from any linked peer.
-  void want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders = {});
+  void want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders = {},
+            Flush flush = Flush::yes);
   void forget(const Digest& root);
 
   std::set<NodeId> peers() const;  // linked now

@@ -35,13 +35,13 @@ void Link::connected(Instant now) {
 
 void Link::queue(Bytes frame) {
   queued_bytes_ += frame.size();
-  queue_.push_back(std::move(frame));
+  queue_.push_back(std::make_shared<const Bytes>(std::move(frame)));
 }
 
 void Link::pop() {
   FM_CHECK(!queue_.empty(), "pop() of an empty queue");
-  queued_bytes_ -= queue_.front().size();
-  traffic_.bytes_up += queue_.front().size();
+  queued_bytes_ -= queue_.front()->size();
+  traffic_.bytes_up += queue_.front()->size();
   queue_.pop_front();
 }
 

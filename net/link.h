@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -40,7 +41,8 @@ class Link {
   Instant next_deadline() const;
 
   bool empty() const { return queue_.empty(); }
-  const Bytes& front() const { return queue_.front(); }
+  // Shared with the system, which sends it without a copy and lets go of it afterwards.
+  const std::shared_ptr<const Bytes>& front() const { return queue_.front(); }
   void pop();  // the front is with the system
   // True once after `exhausted`, when the queue has fallen to half of its bound.
   bool became_writable();
@@ -66,7 +68,7 @@ class Link {
   std::optional<Instant> established_at_;
   Instant heard_at_;
   Instant sent_at_;
-  std::deque<Bytes> queue_;
+  std::deque<std::shared_ptr<const Bytes>> queue_;
   std::size_t queued_bytes_ = 0;
   bool refused_a_message_ = false;
   Instant window_start_;

@@ -153,7 +153,7 @@ void ZmqTransport::Core::read_stranger(const ListenSocket::Incoming& in, Instant
   if (!accepted.route.empty() && accepted.route != in.route) return;  // of an ended connection
   accepted.route = in.route;
   if (half_open_ >= config_.half_open_max) {
-    (void)listener_->send(in.route, encode_refusal(Refusal::busy));
+    (void)listener_->send(in.route, std::make_shared<const Bytes>(encode_refusal(Refusal::busy)));
     accepted.doomed = true;
     accepted.deadline = now + kLastWords;
     return refuse(accepted.address, "too many handshakes at once");
@@ -300,7 +300,7 @@ void ZmqTransport::Core::check_accepted(Instant now) {
 
 void ZmqTransport::Core::flush(Entry& entry, Instant now) {
   while (!entry.link.empty()) {
-    const ByteView frame = entry.link.front();
+    const auto& frame = entry.link.front();
     const SendOutcome outcome =
         entry.socket ? entry.socket->send(frame) : listener_->send(entry.route, frame);
     if (outcome == SendOutcome::sent) {

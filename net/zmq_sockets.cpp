@@ -58,7 +58,19 @@ int local_port_of(int fd) {
   return -1;
 }
 
-zmq::message_t copy_of(ByteView bytes) { return zmq::message_t(bytes.data(), bytes.size()); }
+constexpr std::size_t kShared = 4096;  // what is shorter is copied
+
+// The I/O thread lets go of the frame when the system has taken its bytes; it does not write to it.
+zmq::message_t message_of(const std::shared_ptr<const Bytes>& frame) {
+  if (frame->size() < kShared) return {frame->data(), frame->size()};
+  using Held = std::shared_ptr<const Bytes>;
+  auto held = std::make_unique<Held>(frame);
+  void* bytes = const_cast<std::uint8_t*>(frame->data());
+  zmq::message_t out(
+      bytes, frame->size(), [](void*, void* hint) { delete static_cast<Held*>(hint); }, held.get());
+  held.release();
+  return out;
+}
 
 }  // namespace
 
@@ -168,12 +180,13 @@ std::optional<ListenSocket::Incoming> ListenSocket::receive() {
   }
 }
 
-SendOutcome ListenSocket::send(const std::string& route, ByteView bytes) {
+SendOutcome ListenSocket::send(const std::string& route,
+                               const std::shared_ptr<const Bytes>& frame) {
   try {
     zmq::message_t to(route.data(), route.size());
     const auto flags = zmq::send_flags::dontwait;
     if (!socket_.send(to, flags | zmq::send_flags::sndmore)) return SendOutcome::full;
-    zmq::message_t body = copy_of(bytes);
+    zmq::message_t body = message_of(frame);
     return socket_.send(body, flags) ? SendOutcome::sent : SendOutcome::full;
   } catch (const zmq::error_t& error) {
     return error.num() == EINTR ? SendOutcome::full : SendOutcome::gone;
@@ -244,9 +257,9 @@ std::optional<zmq::message_t> DialSocket::receive() {
   }
 }
 
-SendOutcome DialSocket::send(ByteView bytes) {
+SendOutcome DialSocket::send(const std::shared_ptr<const Bytes>& frame) {
   try {
-    zmq::message_t body = copy_of(bytes);
+    zmq::message_t body = message_of(frame);
     return socket_.send(body, zmq::send_flags::dontwait) ? SendOutcome::sent : SendOutcome::full;
   } catch (const zmq::error_t& error) {
     return error.num() == EINTR ? SendOutcome::full : SendOutcome::gone;

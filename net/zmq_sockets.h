@@ -52,7 +52,7 @@ class ListenSocket {
 
   std::optional<SocketEvent> next_event() { return monitor_->next(); }
   std::optional<Incoming> receive();  // skips what is not one identity and one body
-  SendOutcome send(const std::string& route, ByteView bytes);
+  SendOutcome send(const std::string& route, const std::shared_ptr<const Bytes>& frame);
 
   // Ends an accepted connection; a `disconnected` event follows. ZeroMQ has no call for this, so
   // the descriptor is shut down (never closed) under it. False, and nothing happens, unless it is
@@ -81,8 +81,9 @@ class DialSocket {
 
   std::optional<SocketEvent> next_event() { return monitor_->next(); }
   std::optional<zmq::message_t> receive();
-  SendOutcome send(ByteView bytes);  // `full` too while there is no connection
-  void linger(Duration time);        // after destruction, for what send() has taken
+  // `full` too while there is no connection.
+  SendOutcome send(const std::shared_ptr<const Bytes>& frame);
+  void linger(Duration time);  // after destruction, for what send() has taken
 
   void* handle() { return socket_.handle(); }
   void* monitor_handle() { return monitor_->handle(); }

@@ -378,7 +378,8 @@ class Host {
       if (blobs_.holds(fetch.root)) {
         hand_over(fetch.root);
       } else {
-        bulk_.want(fetch.root, fetch.bytes_max);
+        // The coordinator keeps it for as long as the job lives.
+        bulk_.want(fetch.root, fetch.bytes_max, {}, net::Flush::no);
       }
     }
   }

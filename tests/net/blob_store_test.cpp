@@ -134,7 +134,11 @@ TEST(BlobStoreTest, ReceivesInAnyOrderAndRefusesWhatIsNotTheBlob) {
   EXPECT_FALSE(store->begin(root, manifest).value());
   EXPECT_EQ(store->add(root, 0, leaf_of(blob, 1)).error().code, ErrorCode::corruption);
   EXPECT_EQ(store->add(root, 3, leaf_of(blob, 1)).error().code, ErrorCode::corruption);
-  EXPECT_EQ(store->add(root, 0, blob).error().code, ErrorCode::corruption);
+  EXPECT_EQ(store->add(root, 0, ByteView(blob).first(kBlobLeafBytes + 1)).error().code,
+            ErrorCode::corruption);
+  EXPECT_EQ(store->add(root, 1, blob).error().code, ErrorCode::corruption);
+  EXPECT_EQ(store->add(root, 0, {}).error().code, ErrorCode::corruption);
+  EXPECT_EQ(store->add(root, UINT64_MAX, leaf_of(blob, 0)).error().code, ErrorCode::corruption);
   EXPECT_FALSE(store->add(root, 2, leaf_of(blob, 2)).value());
   EXPECT_FALSE(store->add(root, 2, leaf_of(blob, 2)).value());
   EXPECT_EQ(store->progress(root)->received, 5u);
@@ -272,6 +276,104 @@ TEST(BlobStoreTest, CountsAreBoundedToo) {
             ErrorCode::exhausted);
   store->suspend(crypto::blob_root(one));
   EXPECT_TRUE(store->begin(crypto::blob_root(two), manifest_of(two)).ok());
+}
+
+TEST(BlobStoreTest, SeveralLeavesAtATimeAreTakenOrRefusedTogether) {
+  PowerLossDisk disk;
+  const auto store = open_on(disk);
+  const Bytes blob = blob_of(12, 5 * kBlobLeafBytes + 7);
+  const Digest root = crypto::blob_root(blob);
+  ASSERT_FALSE(store->begin(root, manifest_of(blob)).value());
+  const auto leaves = [&](std::uint64_t first, std::uint64_t count) {
+    return ByteView(blob).subspan(
+        first * kBlobLeafBytes,
+        std::min<std::size_t>(count * kBlobLeafBytes, blob.size() - first * kBlobLeafBytes));
+  };
+  Bytes damaged = to_bytes(leaves(0, 4));
+  damaged[3 * kBlobLeafBytes] ^= 1;
+  EXPECT_EQ(store->add(root, 0, damaged).error().code, ErrorCode::corruption);
+  EXPECT_EQ(store->progress(root)->received, 0u);
+  EXPECT_FALSE(store->add(root, 1, leaves(1, 2)).value());
+  EXPECT_FALSE(store->add(root, 0, leaves(0, 4)).value()) << "some of them are there already";
+  EXPECT_EQ(store->progress(root)->received, 4 * kBlobLeafBytes);
+  EXPECT_TRUE(store->add(root, 4, leaves(4, 2)).value());
+  EXPECT_EQ(*store->read_all(root, blob.size()), blob);
+}
+
+// Nothing is promised of it after a power failure but that damage is noticed.
+TEST(BlobStoreTest, WhatCanBeFetchedAgainIsNotFlushedUntilSomebodyAsks) {
+  const Bytes blob = blob_of(13, 2 * kBlobLeafBytes + 1);
+  const Digest root = crypto::blob_root(blob);
+  for (const bool asked : {false, true}) {
+    PowerLossDisk disk;
+    {
+      const auto store = open_on(disk);
+      ASSERT_FALSE(store->begin(root, manifest_of(blob), Flush::no).value());
+      ASSERT_TRUE(store->add(root, 0, blob).value());
+      EXPECT_EQ(*store->read_all(root, blob.size()), blob);
+      if (asked) {
+        EXPECT_TRUE(store->flush(root).ok());
+      }
+      disk.crash();
+    }
+    const auto again = open_on(disk);
+    const auto read = again->read_all(root, blob.size());
+    EXPECT_EQ(read.ok(), asked);
+    EXPECT_EQ(again->holds(root), asked);
+    EXPECT_EQ(again->flush(crypto::blake2b({})).error().code, ErrorCode::not_found);
+  }
+}
+
+TEST(BlobStoreTest, TheFileOfARemovedBlobIsWrittenOverByTheNextOfItsSize) {
+  constexpr std::size_t kBytes = (2u << 20) + 9;
+  PowerLossDisk disk;
+  const auto store = open_on(disk);
+  const Bytes first = blob_of(20, kBytes), second = blob_of(21, kBytes),
+              third = blob_of(22, kBytes);
+  const Digest root = store->put(first).value();
+  store->remove(root);
+  EXPECT_FALSE(store->holds(root));
+  EXPECT_FALSE(store->open(root).ok());
+  const std::uint64_t file = store->stats().spare_bytes;
+  EXPECT_GT(file, kBytes);
+  ASSERT_FALSE(store->begin(crypto::blob_root(second), manifest_of(second)).value());
+  EXPECT_EQ(store->stats().spare_bytes, 0u);
+  EXPECT_EQ(store->stats().bytes, file);
+  EXPECT_FALSE(store->holds(crypto::blob_root(second))) << "nothing of it is there yet";
+  EXPECT_EQ(store->progress(crypto::blob_root(second))->received, 0u);
+  ASSERT_TRUE(store->add(crypto::blob_root(second), 0, second).value());
+  EXPECT_EQ(*store->read_all(crypto::blob_root(second), kBytes), second);
+
+  // Whoever has it open reads it to the end.
+  const auto reader = store->open(crypto::blob_root(second)).value();
+  store->remove(crypto::blob_root(second));
+  EXPECT_EQ(store->stats().spare_bytes, 0u);
+  EXPECT_TRUE(receive(*store, crypto::blob_root(third), third).ok());
+  Bytes read(kBytes);
+  ASSERT_TRUE(reader->read(0, read).ok());
+  EXPECT_EQ(read, second);
+
+  store->remove(crypto::blob_root(third));
+  EXPECT_EQ(store->stats().spare_bytes, file);
+  store->drop_spares();
+  EXPECT_EQ(store->stats().bytes, 0u);
+  EXPECT_THAT(*disk.list(kFolder), IsEmpty());
+}
+
+TEST(BlobStoreTest, SpareFilesMakeRoomAndEndWithTheProcess) {
+  constexpr std::size_t kBytes = 2u << 20;
+  PowerLossDisk disk;
+  {
+    const auto store = open_on(disk, {.bytes_max = 11u << 19});
+    store->remove(store->put(blob_of(23, kBytes)).value());
+    store->remove(store->put(blob_of(24, kBytes + 1)).value());
+    EXPECT_EQ(disk.list(kFolder)->size(), 2u);
+    EXPECT_TRUE(store->put(blob_of(25, 3u << 20)).ok());
+    EXPECT_EQ(disk.list(kFolder)->size(), 2u) << "one of them went";
+  }
+  const auto again = open_on(disk);
+  EXPECT_EQ(disk.list(kFolder)->size(), 1u);
+  EXPECT_EQ(again->stats().blobs, 1u);
 }
 
 // What others rely on; true only if every flush is done.

@@ -36,7 +36,7 @@ class LinkTest : public ::testing::Test {
   static std::size_t carry(Link& from, Link& to, Instant now) {
     std::size_t messages = 0;
     while (!from.empty()) {
-      const auto output = to.receive(from.front(), now);
+      const auto output = to.receive(*from.front(), now);
       EXPECT_TRUE(output.ok());
       if (!output.ok()) return messages;
       messages += output->messages.size();
@@ -123,7 +123,7 @@ TEST_F(LinkTest, CutsOffWhoFloods) {
   bool cut_off = false;
   for (int i = 0; i < 30 && !cut_off; ++i) {
     ASSERT_TRUE(alice.send(pattern(1), kNow).ok());
-    cut_off = !bob.receive(alice.front(), kNow).ok();
+    cut_off = !bob.receive(*alice.front(), kNow).ok();
     alice.pop();
   }
   EXPECT_TRUE(cut_off);

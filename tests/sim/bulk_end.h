@@ -29,8 +29,9 @@ class BulkEnd {
   void receive(const NodeId& peer, const Bytes& bytes) {
     step(net::BlobExchange::Received{peer, bytes});
   }
-  void want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders) {
-    step(net::BlobExchange::Want{root, bytes_max, std::move(holders)});
+  void want(const Digest& root, std::uint64_t bytes_max, std::set<NodeId> holders,
+            net::Flush flush) {
+    step(net::BlobExchange::Want{root, bytes_max, std::move(holders), flush});
   }
   void forget(const Digest& root) { step(net::BlobExchange::Forget{root}); }
   void tick();

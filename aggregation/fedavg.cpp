@@ -26,6 +26,15 @@ constexpr std::size_t kBlock = 8192;
   for (std::size_t j = 0; j < size; ++j) sum[j] += a[j];
 }
 
+[[FEDMESH_WIDEST]] std::uint64_t absolute(const std::int32_t* values, std::size_t size) {
+  std::uint64_t norm = 0;
+  for (std::size_t j = 0; j < size; ++j) {
+    const std::int64_t value = values[j];
+    norm += static_cast<std::uint64_t>(value < 0 ? -value : value);
+  }
+  return norm;
+}
+
 // Four at once: the sums are read and written a quarter as often.
 [[FEDMESH_WIDEST]] void add_four(std::int64_t* __restrict sum, const std::int32_t* __restrict a,
                                  const std::int32_t* __restrict b, const std::int32_t* __restrict c,
@@ -75,6 +84,10 @@ void add_weighted(std::span<std::int64_t> sum, std::span<const std::int32_t> val
   } else {
     add_times(sum.data(), values.data(), static_cast<std::int64_t>(weight), sum.size());
   }
+}
+
+std::uint64_t l1_norm(std::span<const std::int32_t> values) {
+  return absolute(values.data(), values.size());
 }
 
 Result<Sum> FedAvg::aggregate(std::span<const WeightedUpdate> updates) const {

@@ -13,6 +13,9 @@ std::vector<std::int64_t> zeros(std::size_t size);
 void add_weighted(std::span<std::int64_t> sum, std::span<const std::int32_t> values,
                   std::uint32_t weight);
 
+// The sum of absolute values; at most 2^32 values (not checked).
+std::uint64_t l1_norm(std::span<const std::int32_t> values);
+
 class FedAvg final : public AggregationRule {
  public:
   std::string_view name() const override { return "mean"; }

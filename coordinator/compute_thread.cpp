@@ -3,6 +3,11 @@
 #include "base/crash_point.h"
 
 namespace fedmesh::coordinator {
+namespace {
+
+constexpr auto kIdle = std::chrono::minutes(2);  // a sum's memory is given back
+
+}  // namespace
 
 ComputeThread::ComputeThread(net::BlobStore& blobs,
                              std::function<void(rounds::ComputeDone)> on_done)
@@ -17,7 +22,10 @@ ComputeThread::~ComputeThread() {
   thread_.join();
 }
 
-void ComputeThread::submit(rounds::ComputeTask task) {
+void ComputeThread::submit(rounds::ComputeTask task) { push(std::move(task)); }
+void ComputeThread::forget(const JobId& job) { push(job); }
+
+void ComputeThread::push(Task task) {
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
@@ -27,17 +35,26 @@ void ComputeThread::submit(rounds::ComputeTask task) {
 
 void ComputeThread::run() {
   for (;;) {
-    std::optional<rounds::ComputeTask> task;
+    std::optional<Task> next;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stop_ || !tasks_.empty(); });
+      const auto woken = [&] { return stop_ || !tasks_.empty(); };
+      if (!changed_.wait_for(lock, kIdle, woken)) {
+        running_.release();
+        changed_.wait(lock, woken);
+      }
       if (stop_) return;
-      task = std::move(tasks_.front());
+      next = std::move(tasks_.front());
       tasks_.pop_front();
     }
-    const bool check = std::holds_alternative<rounds::CheckTask>(*task);
+    if (const auto* over = std::get_if<JobId>(&*next)) {
+      running_.forget(*over);
+      continue;
+    }
+    const auto& task = std::get<rounds::ComputeTask>(*next);
+    const bool check = std::holds_alternative<rounds::CheckTask>(task);
     crash_point(check ? "coordinator.compute-check" : "coordinator.compute-aggregate");
-    auto done = rounds::compute(*task, blobs_);
+    auto done = rounds::compute(task, blobs_, &running_);
     crash_point(check ? "coordinator.computed-check" : "coordinator.computed-aggregate");
     on_done_(std::move(done));
   }

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "coordinator/rounds/compute.h"
 
@@ -22,16 +23,20 @@ class ComputeThread {
   ComputeThread& operator=(const ComputeThread&) = delete;
 
   void submit(rounds::ComputeTask task);
+  void forget(const JobId& job);  // after what was submitted before
 
  private:
+  using Task = std::variant<rounds::ComputeTask, JobId>;
+  void push(Task task);
   void run();
 
   net::BlobStore& blobs_;
   std::function<void(rounds::ComputeDone)> on_done_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<rounds::ComputeTask> tasks_;  // guarded by mutex_
-  bool stop_ = false;                      // guarded by mutex_
+  std::deque<Task> tasks_;      // guarded by mutex_
+  bool stop_ = false;           // guarded by mutex_
+  rounds::RunningSum running_;  // of the thread
   std::thread thread_;
 };
 

@@ -183,11 +183,12 @@ void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlobOffer&
     return refuse("only a node with the role submitter may store blobs");
   if (offer.bytes == 0 || offer.bytes > protocol::kMaxEvaluationBytes)
     return refuse("a blob has 1 byte to 64 MiB");
-  if (blobs_.holds(offer.root)) return send(peer, protocol::BlobOfferAnswer{offer.root, true, ""});
+  if (blobs_.holds(offer.root) && blobs_.flush(offer.root).ok())
+    return send(peer, protocol::BlobOfferAnswer{offer.root, true, ""});
   if (!offers_.contains(offer.root) && offers_.size() >= kOffersMax)
     return refuse("8 blobs are on their way already; try again later");
   offers_[offer.root].insert(peer);
-  effects_.push_back(FetchBlob{offer.root, offer.bytes, peer});
+  effects_.push_back(FetchBlob{offer.root, offer.bytes, peer, net::Flush::yes});
 }
 
 // A blob whose submitters are all gone would keep its place for ever.
@@ -323,13 +324,15 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
     if (auto* submit = std::get_if<rounds::SubmitPayload>(&effect)) {
       submit_own(submit->kind, submit->job, std::move(submit->payload));
     } else if (const auto* fetch = std::get_if<rounds::FetchUpdate>(&effect)) {
-      effects_.push_back(FetchBlob{fetch->root, fetch->bytes, fetch->worker});
+      effects_.push_back(FetchBlob{fetch->root, fetch->bytes, fetch->worker, net::Flush::no});
     } else if (const auto* drop = std::get_if<rounds::DropUpdate>(&effect)) {
       effects_.push_back(ForgetBlob{drop->root});
       if (!is_needed(drop->root)) blobs_.remove(drop->root);
       crash_point("coordinator.dropped-update");
     } else if (auto* task = std::get_if<rounds::Compute>(&effect)) {
       effects_.push_back(Compute{std::move(task->task)});
+    } else if (const auto* over = std::get_if<rounds::ForgetSum>(&effect)) {
+      effects_.push_back(ForgetSum{over->job});
     } else if (auto* item = std::get_if<rounds::PersistItem>(&effect)) {
       const auto written = items_.write(item->name, item->bytes);
       crypto::wipe(item->bytes);
@@ -371,6 +374,7 @@ std::set<Digest> Coordinator::job_blobs() const {
 void Coordinator::pin_blobs() {
   std::set<Digest> roots = aggregator_->pins();
   roots.merge(job_blobs());
+  if (roots.empty()) blobs_.drop_spares();  // no job is live
   blobs_.pin("rounds", std::move(roots));
 }
 

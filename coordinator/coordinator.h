@@ -74,6 +74,9 @@ struct FetchBlob {  // over the bulk plane, from this peer
   Digest root;
   std::uint64_t bytes_max = 0;
   NodeId holder;
+  // An update can be fetched again until its round is over; what is acknowledged to a submitter,
+  // who goes away then, cannot.
+  net::Flush flush = net::Flush::yes;
 };
 struct ForgetBlob {  // stop fetching it
   Digest root;
@@ -81,7 +84,10 @@ struct ForgetBlob {  // stop fetching it
 struct Compute {  // on another thread; answered by ComputeDone
   rounds::ComputeTask task;
 };
-using Effect = std::variant<Send, Disconnect, Log, Halt, FetchBlob, ForgetBlob, Compute>;
+struct ForgetSum {  // of checked updates: the job's round is over
+  JobId job;
+};
+using Effect = std::variant<Send, Disconnect, Log, Halt, FetchBlob, ForgetBlob, Compute, ForgetSum>;
 using Effects = std::vector<Effect>;  // carried out in order
 
 // Where the coordinator keeps what must outlive it. Written while it steps, because a block that

@@ -62,7 +62,8 @@ class CrashPointStore final : public ledger::Store {
   void watch(const Coordinator& coordinator) { coordinator_ = &coordinator; }
 
   Result<void> append(const ledger::CertifiedBlock& block) override {
-    const auto phases = coordinator_ != nullptr ? coordinator_->phases() : std::set<std::string>();
+    std::set<std::string> phases;
+    if (coordinator_ != nullptr && crash_points_armed()) phases = coordinator_->phases();
     for (const auto& phase : phases) crash_point("coordinator.before-block." + phase);
     auto done = store_.append(block);
     for (const auto& phase : phases) crash_point("coordinator.after-block." + phase);
@@ -144,11 +145,13 @@ class Host {
         log_.write(log->event);
         tell(log->event);
       } else if (auto* fetch = std::get_if<FetchBlob>(&effect)) {
-        bulk_.want(fetch->root, fetch->bytes_max, {fetch->holder});
+        bulk_.want(fetch->root, fetch->bytes_max, {fetch->holder}, fetch->flush);
       } else if (auto* forget = std::get_if<ForgetBlob>(&effect)) {
         bulk_.forget(forget->root);
       } else if (auto* task = std::get_if<Compute>(&effect)) {
         compute_.submit(std::move(task->task));
+      } else if (const auto* over = std::get_if<ForgetSum>(&effect)) {
+        compute_.forget(over->job);
       } else {
         halted_ = std::get<Halt>(effect).reason;
         log_.write({clock_.now(), "node.halted", {{"reason", halted_->to_string()}}});

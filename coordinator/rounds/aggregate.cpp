@@ -1,12 +1,13 @@
 #include "coordinator/rounds/aggregate.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <limits>
 
 #include "aggregation/fedavg.h"
 #include "aggregation/rule.h"
 #include "aggregation/statistics.h"
 #include "base/crypto/digest.h"
+#include "coordinator/rounds/running_sum.h"
 #include "coordinator/rounds/server_file.h"
 #include "models/data/safetensors.h"
 #include "models/data/standardise.h"
@@ -37,15 +38,19 @@ std::uint32_t weight_of(const JobSpec& spec, RoundKind kind, std::uint64_t examp
 }
 
 // One update after the other, chunk by chunk: exact integers, so the order does not matter.
-Result<aggregation::Sum> sum_of(const JobSpec& spec, RoundKind kind,
-                                std::span<const OpenedUpdate> updates, const OpenBlob& open) {
+Result<aggregation::Sum> sum_of(const JobSpec& spec, const RoundState& round,
+                                std::span<const OpenedUpdate> updates, const OpenBlob& open,
+                                RunningSum* running) {
+  const RoundKind kind = round.kind;
   FM_TRY(const auto rule, aggregation::make_rule(spec.aggregation.rule));
+  std::vector<std::uint32_t> weights;
+  for (const auto& update : updates) weights.push_back(weight_of(spec, kind, update.examples));
+  FM_TRY_VOID(aggregation::check_capacity(
+      updates.size(), updates.empty() ? 0 : *std::max_element(weights.begin(), weights.end())));
+  if (running != nullptr)
+    if (auto sum = running->take(round.job, round.slot, updates, weights)) return std::move(*sum);
   aggregation::Sum sum;
   sum.values = aggregation::zeros(update_dimension(spec, kind));
-  std::uint32_t weight_max = 0;
-  for (const auto& update : updates)
-    weight_max = std::max(weight_max, weight_of(spec, kind, update.examples));
-  FM_TRY_VOID(aggregation::check_capacity(updates.size(), weight_max));
   for (const auto& update : updates) {
     FM_TRY(const auto ciphertext, open(update.ciphertext_root));
     FM_TRY(auto sealed, protocol::SealedUpdate::open(*ciphertext, update.key));
@@ -131,15 +136,39 @@ Result<void> check_boxes(const protocol::SealContext& context, const RoundState&
   return {};
 }
 
-// |value| is at most 2^31, and there are at most 2^28 values.
-Result<std::uint64_t> l1_norm(protocol::SealedUpdate& sealed) {
+// Whatever the updates turn out to count, their sum does not overflow on the way.
+bool fits(const JobSpec& spec, const RoundState& round) {
+  const std::uint32_t most = weight_of(spec, round.kind, std::numeric_limits<std::uint32_t>::max());
+  return aggregation::check_capacity(round.cohort.size(), most).ok();
+}
+
+// Of the first `chunks` chunks, which were added.
+void take_away(protocol::SealedUpdate& sealed, std::uint64_t chunks, RunningSum& running,
+               std::uint32_t weight) {
+  for (std::uint64_t i = 0; i < chunks; ++i) {
+    const auto values = sealed.chunk(i);
+    if (!values.ok()) return running.spoil();
+    running.take_away(protocol::SealedUpdate::first_value(i), *values, weight);
+  }
+}
+
+// The L1 norm is at most `bound`, if there is one. On the way the values enter the running sum, if
+// there is one. |value| is at most 2^31, and there are at most 2^28 values.
+Result<void> check_values(protocol::SealedUpdate& sealed, unsigned __int128 bound,
+                          RunningSum* running, std::uint32_t weight) {
   std::uint64_t norm = 0;
   for (std::uint64_t i = 0; i < sealed.chunks(); ++i) {
-    FM_TRY(const auto values, sealed.chunk(i));
-    for (const std::int32_t value : values)
-      norm += static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(value)));
+    const auto values = sealed.chunk(i);
+    if (!values.ok()) {
+      if (running != nullptr) take_away(sealed, i, *running, weight);
+      return values.error();
+    }
+    norm += aggregation::l1_norm(*values);
+    if (running != nullptr) running->add(protocol::SealedUpdate::first_value(i), *values, weight);
   }
-  return norm;
+  if (bound == 0 || norm <= bound) return {};
+  if (running != nullptr) take_away(sealed, sealed.chunks(), *running, weight);
+  return invalid_argument("the update exceeds the L1 norm that clipping leaves");
 }
 
 }  // namespace
@@ -158,7 +187,8 @@ std::int64_t sensitivity_granules(const JobSpec& spec, RoundKind kind) {
 
 Result<OpenedUpdate> open_update(const ChainId& chain, const JobSpec& spec, const RoundState& round,
                                  const protocol::CohortSlot& slot, const protocol::Reveal& reveal,
-                                 const RoundKey& member, const ByteSource& ciphertext) {
+                                 const RoundKey& member, const ByteSource& ciphertext,
+                                 RunningSum* running) {
   const std::size_t dimension = update_dimension(spec, round.kind);
   if (ciphertext.size() != reveal.length || reveal.length != protocol::sealed_bytes(dimension) ||
       reveal.keys.size() != round.members.size())
@@ -186,22 +216,25 @@ Result<OpenedUpdate> open_update(const ChainId& chain, const JobSpec& spec, cons
                             " values, the round's have " + std::to_string(dimension));
   if (header.examples != slot.record_count)
     return invalid_argument("the update counts other records than were enrolled");
-  FM_TRY(const std::uint64_t norm, l1_norm(sealed));
   const auto bound = static_cast<unsigned __int128>(sensitivity_granules(spec, round.kind)) *
                      (sums_records(spec, round.kind) ? header.examples : 1);
-  if (bound > 0 && norm > bound)
-    return invalid_argument("the update exceeds the L1 norm that clipping leaves");
+  const std::uint32_t weight = weight_of(spec, round.kind, header.examples);
+  const bool summed =
+      running != nullptr && fits(spec, round) && running->begin(round.job, round.slot, dimension);
+  FM_TRY_VOID(check_values(sealed, bound, summed ? running : nullptr, weight));
   out.examples = header.examples;
   out.seed_share = crypto::Secret<32>(header.seed_share);
+  if (summed) running->finish(out, weight);
   return out;
 }
 
 Result<Aggregate> compute_aggregate(const ChainId& chain, const JobSpec& spec,
                                     const RoundState& round, std::span<const OpenedUpdate> updates,
-                                    const OpenBlob& open, ByteSink& base, ByteSink& model) {
+                                    const OpenBlob& open, ByteSink& base, ByteSink& model,
+                                    RunningSum* running) {
   std::uint64_t records = 0;
   for (const auto& update : updates) records += update.examples;
-  FM_TRY(auto sum, sum_of(spec, round.kind, updates, open));
+  FM_TRY(auto sum, sum_of(spec, round, updates, open, running));
   const auto noisy = add_noise(chain, spec, round, updates, sum);
   Aggregate out;
   HashingSink hashed(model);
@@ -218,7 +251,11 @@ Result<Aggregate> compute_aggregate(const ChainId& chain, const JobSpec& spec,
     out.separate_base = spec.training.average_iterates;
   }
   // Until noise is added the sum is private; afterwards it is what the model says.
-  crypto::wipe({reinterpret_cast<std::uint8_t*>(sum.values.data()), sum.values.size() * 8});
+  if (running != nullptr) {
+    running->give_back(std::move(sum.values));
+  } else {
+    crypto::wipe({reinterpret_cast<std::uint8_t*>(sum.values.data()), sum.values.size() * 8});
+  }
   FM_TRY_VOID(written);
   out.model_sha256 = hashed.finish();
   return out;

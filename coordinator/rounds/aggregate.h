@@ -17,6 +17,8 @@
 
 namespace fedmesh::rounds {
 
+class RunningSum;
+
 // How many integers an update of this round has.
 std::size_t update_dimension(const protocol::JobSpec& spec, protocol::RoundKind kind);
 // The L1 sensitivity of the round's sum to one unit, in granules.
@@ -39,12 +41,14 @@ struct RoundKey {
 
 // The sealed update is this worker's, opens its commitment and is admissible: length, record count,
 // an L1 norm that clipped contributions can have, and every member's box recomputes. `ciphertext`
-// are the bytes under reveal.ciphertext_root. unauthenticated: sealed otherwise, or not what was
+// are the bytes under reveal.ciphertext_root. What is admissible is in `running` afterwards, if one
+// is given; what is not, is not. unauthenticated: sealed otherwise, or not what was
 // committed to; invalid_argument: what is wrong with it; others: the source's.
 Result<OpenedUpdate> open_update(const ChainId& chain, const protocol::JobSpec& spec,
                                  const protocol::RoundState& round,
                                  const protocol::CohortSlot& slot, const protocol::Reveal& reveal,
-                                 const RoundKey& member, const ByteSource& ciphertext);
+                                 const RoundKey& member, const ByteSource& ciphertext,
+                                 RunningSum* running = nullptr);
 
 using OpenBlob = std::function<Result<std::unique_ptr<ByteSource>>(const Digest& root)>;
 
@@ -53,13 +57,14 @@ struct Aggregate {
   bool separate_base = false;  // the next round starts from the base file, not from the model
 };
 
-// `updates` are exactly those of S, in worker order. Rule, noise (scale = sensitivity / epsilon,
+// `updates` are exactly those of S, in worker order; they are read again unless `running` holds
+// their sum, which it does not afterwards. Rule, noise (scale = sensitivity / epsilon,
 // seed from S and the workers' shares), decode, server step. Writes the released file (of a query
 // round: mean and scale per numeric feature) and, where it differs, what the next round starts
 // from.
 Result<Aggregate> compute_aggregate(const ChainId& chain, const protocol::JobSpec& spec,
                                     const protocol::RoundState& round,
                                     std::span<const OpenedUpdate> updates, const OpenBlob& open,
-                                    ByteSink& base, ByteSink& model);
+                                    ByteSink& base, ByteSink& model, RunningSum* running = nullptr);
 
 }  // namespace fedmesh::rounds

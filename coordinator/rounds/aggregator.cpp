@@ -113,6 +113,7 @@ void Aggregator::take_restored_keys(const ledger::Chain& chain) {
     std::copy(found->second.begin(), found->second.end(), secret.mutable_view().begin());
     Duty& duty = duties_[job];
     duty.slot = round->slot;
+    duty.public_key = crypto::x25519_public(secret);
     duty.key = std::move(secret);
     crypto::wipe(found->second);
     restored_.erase(found);
@@ -168,11 +169,12 @@ void Aggregator::accept(Instant now, const RoundState& round, const protocol::Me
                     "(fedmesh ledger restore of a backup with --blobs) and start again");
   if (!duty.key) {
     duty.key = crypto::X25519Secret::random(random_);
+    duty.public_key = crypto::x25519_public(*duty.key);
     effects_.push_back(
         PersistItem{round_key_item(round.job, round.slot), to_bytes(duty.key->view())});
   }
-  effects_.push_back(submit(RecordKind::accept, round.job,
-                            protocol::Accept{round.slot, crypto::x25519_public(*duty.key)}));
+  effects_.push_back(
+      submit(RecordKind::accept, round.job, protocol::Accept{round.slot, duty.public_key}));
 }
 
 // Read to the end: the store drops what is damaged.
@@ -180,7 +182,7 @@ bool Aggregator::holds_base(const Digest& root) {
   if (!blobs_.holds(root)) return false;
   const auto reader = blobs_.open(root);
   if (!reader.ok()) return false;
-  Bytes part(crypto::kBlobLeafBytes);
+  Bytes part(4 * crypto::kBlobLeafBytes);
   for (std::uint64_t at = 0; at < (*reader)->size(); at += part.size()) {
     const auto size = std::min<std::uint64_t>(part.size(), (*reader)->size() - at);
     if (!(*reader)->read(at, MutableByteView(part).first(size)).ok()) return false;
@@ -192,8 +194,7 @@ bool Aggregator::holds_base(const Digest& root) {
 void Aggregator::collect(Instant now, const ledger::Chain& chain, const RoundState& round,
                          Duty& duty) {
   const auto* self = member_of(round, self_);
-  const bool able =
-      duty.key && self->round_key && crypto::x25519_public(*duty.key) == *self->round_key;
+  const bool able = duty.key && self->round_key && duty.public_key == *self->round_key;
   if (!able) {
     if (duty.answered != round.phase && round.phase == RoundPhase::revealing) {
       duty.answered = round.phase;
@@ -382,6 +383,7 @@ void Aggregator::finish(const ledger::Chain& chain, const JobId& job, Duty& duty
   duty.over = true;
   duty.key.reset();
   const auto updates = std::exchange(duty.updates, {});
+  if (!updates.empty()) effects_.push_back(ForgetSum{job});
   for (const auto& [worker, update] : updates)
     if (update.ours && !is_wanted(update.reveal.ciphertext_root))
       effects_.push_back(DropUpdate{update.reveal.ciphertext_root});

@@ -53,11 +53,14 @@ struct PersistItem {
 struct EraseItem {
   std::string name;
 };
+struct ForgetSum {  // the job's round is over: what was summed while updates were checked is wiped
+  JobId job;
+};
 struct Note {
   LogEvent event;
 };
-using AggregatorEffect =
-    std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, PersistItem, EraseItem, Note>;
+using AggregatorEffect = std::variant<SubmitPayload, FetchUpdate, DropUpdate, Compute, ForgetSum,
+                                      PersistItem, EraseItem, Note>;
 using AggregatorEffects = std::vector<AggregatorEffect>;
 
 class Aggregator {
@@ -92,6 +95,7 @@ class Aggregator {
   struct Duty {
     protocol::Slot slot;
     std::optional<crypto::X25519Secret> key;
+    crypto::X25519Public public_key;  // of `key`
     std::map<NodeId, Update> updates;
     std::shared_ptr<const RoundView> view;         // once the set of members is final
     std::optional<protocol::RoundPhase> answered;  // the last phase that was answered

@@ -27,18 +27,19 @@ class BlobSink final : public ByteSink {
   std::unique_ptr<net::BlobWriter> writer_;
 };
 
-Result<OpenedUpdate> check(const CheckTask& task, net::BlobStore& blobs, net::Verify verify) {
+Result<OpenedUpdate> check(const CheckTask& task, net::BlobStore& blobs, net::Verify verify,
+                           RunningSum* running) {
   const auto& round = task.view->round;
   const auto slot = std::find_if(round.cohort.begin(), round.cohort.end(),
                                  [&](const auto& s) { return s.worker == task.worker; });
   if (slot == round.cohort.end()) return invalid_argument("the worker is not in the cohort");
   FM_TRY(const auto ciphertext, open_blob(blobs, task.reveal.ciphertext_root, verify));
   return open_update(task.view->chain, task.view->spec, round, *slot, task.reveal, task.key,
-                     *ciphertext);
+                     *ciphertext, running);
 }
 
 Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& blobs,
-                                   net::Verify verify) {
+                                   net::Verify verify, RunningSum* running) {
   const auto& [chain, spec, round] = *task.view;
   FM_TRY(auto base_writer, blobs.create());
   FM_TRY(auto model_writer, blobs.create());
@@ -46,7 +47,8 @@ Result<protocol::Attest> aggregate(const AggregateTask& task, net::BlobStore& bl
   const auto open = [&, &base_root = round.base_root](const Digest& root) {
     return open_blob(blobs, root, root == base_root ? net::Verify::leaves : verify);
   };
-  FM_TRY(const auto result, compute_aggregate(chain, spec, round, task.updates, open, base, model));
+  FM_TRY(const auto result,
+         compute_aggregate(chain, spec, round, task.updates, open, base, model, running));
   protocol::Attest attest;
   attest.slot = round.slot;
   attest.model_sha256 = result.model_sha256;
@@ -80,17 +82,17 @@ Result<std::unique_ptr<ByteSource>> open_blob(net::BlobStore& blobs, const Diges
   return std::unique_ptr<ByteSource>(std::make_unique<BlobSource>(std::move(reader)));
 }
 
-ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs) {
+ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs, RunningSum* running) {
   if (const auto* one = std::get_if<CheckTask>(&task)) {
     const auto& round = one->view->round;
-    return Checked{
-        round.job, round.slot, one->worker,
-        blaming_the_right_one([&](net::Verify verify) { return check(*one, blobs, verify); })};
+    return Checked{round.job, round.slot, one->worker,
+                   blaming_the_right_one(
+                       [&](net::Verify verify) { return check(*one, blobs, verify, running); })};
   }
   const auto& all = std::get<AggregateTask>(task);
   const auto& round = all.view->round;
   return Aggregated{round.job, round.slot, blaming_the_right_one([&](net::Verify verify) {
-                      return aggregate(all, blobs, verify);
+                      return aggregate(all, blobs, verify, running);
                     })};
 }
 

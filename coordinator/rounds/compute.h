@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coordinator/rounds/aggregate.h"
+#include "coordinator/rounds/running_sum.h"
 #include "net/blob_store.h"
 
 namespace fedmesh::rounds {
@@ -47,8 +48,9 @@ struct Aggregated {
 using ComputeTask = std::variant<CheckTask, AggregateTask>;
 using ComputeDone = std::variant<Checked, Aggregated>;
 
-// Thread-safe as far as the store is.
-ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs);
+// Thread-safe as far as the store is. With a running sum, which belongs to the caller, updates that
+// were checked with it are not read again to be added.
+ComputeDone compute(const ComputeTask& task, net::BlobStore& blobs, RunningSum* running = nullptr);
 
 // A blob of the store as a source. Verify::no is for sealed updates: the leaves were checked when
 // they came, and decryption authenticates every byte that is used.

@@ -72,6 +72,14 @@ TEST(FedAvgTest, DoesNotDependOnThePartition) {
   }
 }
 
+TEST(FedAvgTest, TheL1NormCountsTheMostNegativeValueToo) {
+  std::vector<std::int32_t> values(1001, -3);
+  values.front() = INT32_MIN;
+  values.back() = INT32_MAX;
+  EXPECT_EQ(l1_norm(values), 999ull * 3 + 2147483648ull + 2147483647ull);
+  EXPECT_EQ(l1_norm({}), 0u);
+}
+
 TEST(FedAvgTest, HoldsTheExtremes) {
   const std::vector<std::int32_t> low(5000, std::numeric_limits<std::int32_t>::min());
   const std::vector<WeightedUpdate> updates(16, {low, 1u << 27});

@@ -78,11 +78,13 @@ class CoordinatorProcess final : public Process {
     } else if (auto* log = std::get_if<coordinator::Log>(&effect)) {
       owner_.log_.write(log->event);
     } else if (auto* fetch = std::get_if<coordinator::FetchBlob>(&effect)) {
-      bulk_->want(fetch->root, fetch->bytes_max, {fetch->holder});
+      bulk_->want(fetch->root, fetch->bytes_max, {fetch->holder}, fetch->flush);
     } else if (auto* forget = std::get_if<coordinator::ForgetBlob>(&effect)) {
       bulk_->forget(forget->root);
     } else if (auto* task = std::get_if<coordinator::Compute>(&effect)) {
       compute(std::move(task->task));
+    } else if (const auto* over = std::get_if<coordinator::ForgetSum>(&effect)) {
+      running_.forget(over->job);
     } else {
       FM_CHECK(false, "the simulated store never fails");
     }
@@ -90,7 +92,8 @@ class CoordinatorProcess final : public Process {
 
   // At once in this thread; the answer comes after the simulated duration.
   void compute(rounds::ComputeTask task) {
-    auto done = std::make_shared<rounds::ComputeDone>(rounds::compute(task, bulk_->store()));
+    auto done =
+        std::make_shared<rounds::ComputeDone>(rounds::compute(task, bulk_->store(), &running_));
     const std::weak_ptr<int> alive = alive_;
     owner_.world_.after(owner_.options_.compute_duration, [this, alive, done] {
       if (!alive.expired()) step(coordinator::ComputeDone{std::move(*done)});
@@ -102,6 +105,7 @@ class CoordinatorProcess final : public Process {
   std::unique_ptr<BulkEnd> bulk_;
   std::unique_ptr<PrivateFolder> items_;
   std::unique_ptr<coordinator::Coordinator> machine_;
+  rounds::RunningSum running_;
   bool pending_ = true;  // events came since the last tick; own duties are due after a start
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
@@ -200,7 +204,8 @@ class WorkerProcess final : public Process {
   }
 
   void fetch(const worker::FetchBlob& wanted) {
-    if (!bulk_->store().holds(wanted.root)) return bulk_->want(wanted.root, wanted.bytes_max, {});
+    if (!bulk_->store().holds(wanted.root))
+      return bulk_->want(wanted.root, wanted.bytes_max, {}, net::Flush::no);
     const std::weak_ptr<int> alive = alive_;
     owner_.world_.after(Duration(0), [this, alive, root = wanted.root] {
       if (!alive.expired()) hand_over(root);
@@ -319,7 +324,7 @@ class SubmitterProcess final : public Process {
     if (!job.ok()) return;
     for (const Digest& root : {job->model_root, job->standardisation_root}) {
       if (root.is_zero() || owner_.blobs_.contains(root) || !wanted_.insert(root).second) continue;
-      bulk_->want(root, protocol::kMaxBlobBytes, {});
+      bulk_->want(root, protocol::kMaxBlobBytes, {}, net::Flush::no);
     }
   }
   void take(const Digest& root) {

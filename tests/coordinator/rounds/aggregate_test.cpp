@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "coordinator/rounds/running_sum.h"
 #include "models/data/safetensors.h"
 #include "privacy/noise.h"
 #include "tests/coordinator/rounds/machine_fixture.h"
@@ -337,6 +338,54 @@ TEST_F(OpenUpdateTest, EveryMemberTakesAnHonestOne) {
     EXPECT_EQ(to_bytes(opened->key.view()), to_bytes(update_.key().view()));
     EXPECT_TRUE(std::ranges::equal(opened->seed_share.view(), update_.seed_share));
   }
+}
+
+// Checked and added in one reading; what is refused leaves no trace, and the sum is given once.
+TEST_F(OpenUpdateTest, CheckingSumsWhatIsAdmissible) {
+  spec_ = noisy_spec(100'000'000, 40'000);
+  update_.values.assign(update_dimension(spec_, round_.kind), 0);
+  update_.values[0] = 1000;
+  update_.values.back() = -7;
+  commit();
+  RunningSum running;
+  const auto check = [&] {
+    return open_update(chain_, spec_, round_, round_.cohort[0], reveal_,
+                       RoundKey{NodeId{{1}}, secret(1)}, MemorySource(ciphertext_), &running);
+  };
+  const auto good = to_bytes(ciphertext_);
+  update_.values[1] = spec_.privacy.clip_granules * 60;
+  commit();
+  EXPECT_EQ(check().error().code, ErrorCode::invalid_argument) << "beyond the clip";
+  update_.values[1] = 0;
+  commit();
+  ciphertext_[ciphertext_.size() - 1] ^= 1;  // found in its last chunk
+  EXPECT_EQ(check().error().code, ErrorCode::unauthenticated);
+  ciphertext_ = good;
+  std::vector<OpenedUpdate> opened;
+  opened.push_back(check().value());
+  const std::uint32_t weights[] = {1};
+  EXPECT_FALSE(running.take(JobId{{99}}, round_.slot, opened, weights)) << "another job";
+  EXPECT_FALSE(running.take(round_.job, round_.slot, {}, {})) << "another set";
+  const auto sum = running.take(round_.job, round_.slot, opened, weights);
+  ASSERT_TRUE(sum);
+  EXPECT_EQ(sum->values, std::vector<std::int64_t>(update_.values.begin(), update_.values.end()));
+  EXPECT_EQ(sum->total_weight, 1u);
+  EXPECT_FALSE(running.take(round_.job, round_.slot, opened, weights)) << "it was taken";
+}
+
+// Counting it twice is worse than reading all of them again.
+TEST_F(OpenUpdateTest, AnUpdateThatIsCheckedTwiceSpoilsTheRunningSum) {
+  RunningSum running;
+  std::vector<OpenedUpdate> opened;
+  for (int i = 0; i < 2; ++i) {
+    auto one = open_update(chain_, spec_, round_, round_.cohort[0], reveal_,
+                           RoundKey{NodeId{{1}}, secret(1)}, MemorySource(ciphertext_), &running);
+    ASSERT_TRUE(one.ok());
+    opened.clear();
+    opened.push_back(std::move(one).value());
+  }
+  const std::uint32_t weights[] = {1};
+  EXPECT_FALSE(running.take(round_.job, round_.slot, opened, weights));
 }
 
 TEST_F(OpenUpdateTest, ItIsReadChunkByChunk) {

@@ -79,6 +79,8 @@ class AggregatorTest : public ChainTest {
       } else if (auto* erased = std::get_if<EraseItem>(&effect)) {
         order_.push_back("erase");
         EXPECT_TRUE(items_->erase(erased->name).ok());
+      } else if (auto* over = std::get_if<ForgetSum>(&effect)) {
+        forgotten_.push_back(over->job);
       } else {
         const auto& event = std::get<Note>(effect).event;
         notes_.push_back(event.kind + ": " + std::get<std::string>(event.fields.back().second));
@@ -175,6 +177,7 @@ class AggregatorTest : public ChainTest {
   std::vector<FetchUpdate> fetches_;
   std::vector<ComputeTask> tasks_;
   std::set<Digest> dropped_;
+  std::vector<JobId> forgotten_;
   std::vector<std::string> notes_;
   Bytes key_;
 };
@@ -238,6 +241,7 @@ TEST_F(AggregatorTest, AWholeRoundFromRevealToAttestation) {
   EXPECT_TRUE(blobs_->holds(round().aggregate->model_root));
   EXPECT_THAT(notes_, IsEmpty());
   EXPECT_THAT(dropped_, UnorderedElementsAre(root_of(0), root_of(1), root_of(2)));
+  EXPECT_THAT(forgotten_, ElementsAre(job_)) << "their sum is private";
   expect_nothing_left();
 }
 

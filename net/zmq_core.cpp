@@ -20,6 +20,9 @@ constexpr Duration kInflowCheckPeers{250};
 constexpr std::uint64_t kHoardedOfStrangerMax = 16u << 10;
 constexpr std::uint64_t kHoardedOfPeerMax = 1u << 20;
 constexpr std::uint64_t kHoardedMax = 32u << 20;
+constexpr Duration kRetry{1};  // a socket without room, when it has been so briefly
+constexpr Duration kRetryLater{16};
+constexpr Duration kBriefly{100};
 constexpr const char* kNeverEnds = "it sends messages that never end";
 
 std::string closed_by_peer(const std::string& reason) {
@@ -305,13 +308,14 @@ void ZmqTransport::Core::flush(Entry& entry, Instant now) {
         entry.socket ? entry.socket->send(frame) : listener_->send(entry.route, frame);
     if (outcome == SendOutcome::sent) {
       entry.link.pop();
-      entry.retry = Duration(0);
+      entry.full_since.reset();
       continue;
     }
     if (outcome == SendOutcome::gone && !entry.ended_at) entry.ended_at = now;
-    // A DEALER says when it can write again; a ROUTER does not tell of one peer.
-    entry.retry = std::clamp(2 * entry.retry, Duration(1), Duration(16));
-    entry.retry_at = now + entry.retry;
+    // A DEALER says when it can write again; a ROUTER does not tell of one peer. One that reads at
+    // its network's pace is asked often, or its connection runs dry in between.
+    if (!entry.full_since) entry.full_since = now;
+    entry.retry_at = now + (now - *entry.full_since < kBriefly ? kRetry : kRetryLater);
     break;
   }
   if (entry.link.empty()) entry.retry_at.reset();

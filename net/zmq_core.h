@@ -76,7 +76,7 @@ class ZmqTransport::Core {
     bool over = false;                // events are told, input is ignored
     Instant drop_at;                  // when over
     std::optional<Instant> retry_at;  // the socket was full
-    Duration retry{0};
+    std::optional<Instant> full_since;
   };
   enum class Goodbye { none, told };
 

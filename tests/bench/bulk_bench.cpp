@@ -86,7 +86,7 @@ void transfer(benchmark::State& state) {
     const Digest root =
         from.store->put(random_blob(kBlobBytes, static_cast<std::uint64_t>(arrived))).value();
     state.ResumeTiming();
-    to.plane->want(root, kBlobBytes);
+    to.plane->want(root, kBlobBytes, {}, net::Flush::no);  // as updates and models are fetched
     to.wait_arrived(++arrived);
     state.PauseTiming();
     to.store->remove(root);

@@ -340,6 +340,7 @@ Result<bool> BlobStore::Impl::finish(const Digest& root,
   forget_partial(root);
   bytes_ += blob_file_bytes(incoming->manifest.total);
   insert(root, incoming->manifest.total, flush);
+  whole_.at(root).incoming = incoming;
   return true;
 }
 

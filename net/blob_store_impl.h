@@ -73,6 +73,7 @@ class BlobStore::Impl {
     std::uint64_t age = 0;  // its place in by_age_
     Flush flushed = Flush::yes;
     std::shared_ptr<const bool> in_use = std::make_shared<const bool>(true);
+    std::weak_ptr<const Incoming> incoming{};  // while a late add() may still write to its file
   };
   struct Partial {
     std::shared_ptr<Incoming> incoming;

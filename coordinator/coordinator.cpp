@@ -78,6 +78,7 @@ std::optional<Instant> Coordinator::next_wake() const {
   };
   earlier(chain_->next_deadline());
   earlier(aggregator_->next_wake());
+  if (!waiting_.empty()) earlier(gathered_at_);
   if (at) at = *at + -clock_lead_;
   return at;
 }
@@ -164,6 +165,7 @@ void Coordinator::handle(Instant now, const NodeId& peer, const protocol::Submit
   }
   collect_evidence(now, *record);
   submitters_[hash].insert(peer);
+  if (waiting_.empty()) gathered_at_ = gathered_at(now);
   waiting_.push_back(std::move(record).value());
 }
 
@@ -266,6 +268,13 @@ void Coordinator::run(Instant now) {
   consensus_wake_ = now;
 }
 
+// What came before a deadline enters a block before it.
+Instant Coordinator::gathered_at(Instant now) const {
+  const Instant at = now + gathering_;
+  const auto deadline = chain_->next_deadline();
+  return deadline ? std::min(at, *deadline + Duration(-1)) : at;
+}
+
 bool Coordinator::run_once(Instant now) {
   const Height before = chain_->height();
   // Duties follow from the state: most ticks find it as it was.
@@ -280,7 +289,9 @@ bool Coordinator::run_once(Instant now) {
     pin_blobs();  // with what the aggregator has begun to fetch
   }
   if (halted_) return false;
-  const bool had_records = !waiting_.empty();
+  // A clock that was set back must not make them wait.
+  const bool gathers = gathered_at_ && *gathered_at_ > now && *gathered_at_ - now <= gathering_;
+  const bool had_records = !waiting_.empty() && !gathers;
   if (had_records) {
     take(now, consensus_->step(now, consensus::Submit{std::exchange(waiting_, {})}));
   } else {
@@ -447,6 +458,7 @@ void Coordinator::provide_beacons() {
 void Coordinator::submit_own(ledger::RecordKind kind, const JobId& job, Bytes payload) {
   std::uint64_t& last = own_seq_[job];
   last = std::max(last + 1, chain_->next_author_seq(key_.node_id(), job));
+  gathered_at_.reset();
   waiting_.push_back(ledger::sign_record(key_, kind, chain_->id(), job, last, std::move(payload)));
 }
 

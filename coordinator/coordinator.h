@@ -110,6 +110,10 @@ class Coordinator {
                                                      const CoordinatorParts& parts);
 
   void set_bulk_port(std::uint32_t port) { bulk_port_ = port; }  // told to every node
+  // How long others' records wait for more of their kind before a block is made of them: commits of
+  // a cohort come within milliseconds, and every block costs flushes, a signature and a message to
+  // every node. Own records wait for nothing.
+  void set_gathering(Duration time) { gathering_ = time; }
 
   Effects step(Instant now, Event event);
   std::optional<Instant> next_wake() const;
@@ -143,6 +147,7 @@ class Coordinator {
 
   void run(Instant now);
   bool run_once(Instant now);
+  Instant gathered_at(Instant now) const;
   void take(Instant now, consensus::Effects effects);
   void take(Instant now, rounds::AggregatorEffects effects);
   void pin_blobs();
@@ -176,7 +181,9 @@ class Coordinator {
   Publisher publisher_;
   RoundLog round_log_;
   std::map<NodeId, Peer> peers_;
-  std::vector<ledger::Record> waiting_;            // for the next Tick
+  std::vector<ledger::Record> waiting_;  // for the next Tick
+  Duration gathering_{0};
+  std::optional<Instant> gathered_at_;             // when all that waits may enter a block
   std::map<Digest, std::set<NodeId>> submitters_;  // record -> who wants to hear
   std::map<JobId, std::uint64_t> own_seq_;         // last used by this node
   std::map<JobId, protocol::Slot> beacons_;        // provided

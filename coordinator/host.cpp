@@ -251,6 +251,7 @@ Result<void> run(const HostConfig& config) {
          Coordinator::create(std::move(genesis), key.clone(), {store, *blobs, items, random}));
   store.watch(*coordinator);
   coordinator->set_bulk_port(port_of(bulk_bound));
+  coordinator->set_gathering(std::chrono::milliseconds(10));
   ComputeThread compute(*blobs, [&](rounds::ComputeDone done) {
     const auto* aggregated = std::get_if<rounds::Aggregated>(&done);
     if (aggregated != nullptr && !aggregated->attest.ok() && is_full(config.home))

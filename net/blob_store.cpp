@@ -244,6 +244,13 @@ class BlobStore::Writer final : public BlobWriter {
     return root;
   }
 
+  // All at once, with its leaves; nothing was appended before.
+  Result<void> append_all(ByteView bytes, std::vector<Digest> leaves) {
+    FM_TRY_VOID(draft_.file->write(0, bytes));
+    manifest_ = {bytes.size(), std::move(leaves)};
+    return {};
+  }
+
   Result<void> reserve(std::uint64_t bytes) {
     return bytes <= draft_.reserved ? Result<void>()
                                     : impl_->reserve(draft_, bytes - draft_.reserved);
@@ -313,7 +320,8 @@ Result<Digest> BlobStore::put(ByteView whole) {
   if (whole.size() > impl_->limits().blob_bytes_max)
     return exhausted("a blob has at most " + std::to_string(impl_->limits().blob_bytes_max) +
                      " bytes");
-  const Digest root = crypto::blob_root(whole);
+  std::vector<Digest> leaves = crypto::blob_leaves(whole);
+  const Digest root = crypto::blob_root(leaves, whole.size());
   if (impl_->touch(root)) {
     FM_TRY_VOID(impl_->flush(root));
     return root;
@@ -321,7 +329,7 @@ Result<Digest> BlobStore::put(ByteView whole) {
   FM_TRY(Impl::Draft draft, impl_->new_draft());
   Writer writer(impl_, std::move(draft));
   FM_TRY_VOID(writer.reserve(blob_file_bytes(whole.size())));
-  FM_TRY_VOID(writer.append(whole));
+  FM_TRY_VOID(writer.append_all(whole, std::move(leaves)));
   return writer.finish();
 }
 

@@ -1,18 +1,14 @@
 #include "worker/host.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/crash_point.h"
@@ -25,54 +21,13 @@
 #include "models/data/source.h"
 #include "net/bulk_plane.h"
 #include "net/zmq_transport.h"
+#include "worker/host_threads.h"
 #include "worker/known_network.h"
 #include "worker/trainer/supervisor.h"
 #include "worker/worker.h"
 
 namespace fedmesh::worker {
 namespace {
-
-void say(const std::string& line) {
-  std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-}
-
-// Turns SIGINT and SIGTERM into a flag and a wake-up of the transport. They are blocked in every
-// thread from before the first one is started, and taken by this one alone.
-class StopSignal {
- public:
-  explicit StopSignal(net::Transport& transport) {
-    thread_ = std::thread([this, &transport] {
-      int signal = 0;
-      const sigset_t set = signals();
-      while (::sigwait(&set, &signal) != 0) {
-      }
-      requested_ = true;
-      transport.wake();
-    });
-  }
-  ~StopSignal() {
-    if (!requested_) ::pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  static void block() {
-    const sigset_t set = signals();
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
-  bool requested() const { return requested_; }
-
- private:
-  static sigset_t signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
-  }
-  std::atomic<bool> requested_{false};
-  std::thread thread_;
-};
 
 // Whether it takes a running trainer to know if tasks run on a GPU.
 bool may_use_gpu(const HostConfig& config) {
@@ -91,26 +46,6 @@ Capabilities capabilities_of(const HostConfig& config, bool gpu) {
   out.gpu = gpu;
   return out;
 }
-
-// Says why nobody answers, but not the same thing over and over.
-class DialReport {
- public:
-  explicit DialReport(std::string whom) : whom_(std::move(whom)) {}
-  void failed(const std::string& endpoint, const std::string& reason, bool again = true) {
-    if (reason == last_) return;
-    last_ = reason;
-    say("waiting for " + whom_ + " at " + endpoint + ": " + reason +
-        (again ? "; trying again" : ""));
-  }
-  void failed(const net::DialFailed& event) {
-    failed(event.endpoint, event.reason, event.retry_in.has_value());
-  }
-  void connected() { last_.clear(); }
-
- private:
-  std::string whom_;
-  std::string last_;
-};
 
 // Which network: the file that was named, the one of earlier runs, or (on first use, unless pinned)
 // whatever the coordinator serves. The peer that told it is linked then.
@@ -154,42 +89,6 @@ Result<std::optional<Network>> ask_network(const NetworkChoice& choice, net::Tra
   }
   return std::optional<Network>();
 }
-
-// What the threads of trainer and bulk plane hand to the loop's.
-class TaskQueue {
- public:
-  void push(net::BulkEvent event) {
-    const std::lock_guard lock(mutex_);
-    bulk_.push_back(std::move(event));
-  }
-  std::deque<net::BulkEvent> take_bulk() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(bulk_, {});
-  }
-  void push(trainer::Response response) {
-    const std::lock_guard lock(mutex_);
-    responses_.push_back(std::move(response));
-  }
-  void push(trainer::TrainerEvent event) {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
-  }
-  std::deque<trainer::Response> take_responses() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(responses_, {});
-  }
-  std::deque<trainer::TrainerEvent> take_events() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(events_, {});
-  }
-
- private:
-  // guarded by mutex_
-  std::mutex mutex_;
-  std::deque<trainer::Response> responses_;
-  std::deque<trainer::TrainerEvent> events_;
-  std::deque<net::BulkEvent> bulk_;
-};
 
 struct HostParts {
   std::string join;

@@ -1,6 +1,7 @@
 #include "base/crypto/keys.h"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,7 +33,10 @@ struct FileDescriptor {
 
 void initialise() { FM_CHECK(sodium_init() >= 0, "libsodium does not initialise"); }
 
-std::string library_version() { return std::string("libsodium ") + sodium_version_string(); }
+std::string library_version() {
+  return std::string("libsodium ") + sodium_version_string() + ", OpenSSL " +
+         OpenSSL_version(OPENSSL_VERSION_STRING);
+}
 
 void wipe(MutableByteView bytes) { sodium_memzero(bytes.data(), bytes.size()); }
 

@@ -190,6 +190,12 @@ Result<BulkClient*> Client::bulk() {
   return bulk_.get();
 }
 
+Result<std::string> Client::reach_bulk() {
+  FM_TRY(BulkClient * plane, bulk());
+  FM_TRY_VOID(plane->wait_linked(config_.timeout));
+  return config_.endpoint.substr(0, config_.endpoint.rfind(':') + 1) + std::to_string(bulk_port_);
+}
+
 Result<Bytes> Client::fetch_blob(const Digest& root) {
   FM_TRY(BulkClient * plane, bulk());
   return plane->fetch(root, protocol::kMaxBlobBytes, config_.timeout);

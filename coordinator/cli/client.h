@@ -49,6 +49,8 @@ class Client {
   Result<protocol::StatusAnswer> status();
   Result<Bytes> fetch_blob(const Digest& root);
   Result<void> store_blob(ByteView blob);
+  // Whether models and updates can come and go: host:port of the bulk plane that was linked to.
+  Result<std::string> reach_bulk();
 
   // subscribe only: waits for the next state updates, at most `timeout`; returns the entries that
   // changed. A lost connection is made again by itself; `connected()` says whether it stands.

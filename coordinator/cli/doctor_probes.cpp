@@ -164,6 +164,19 @@ Finding check_listen(const std::string& endpoint) {
           "stop what listens there (a coordinator already?), or take another --listen"};
 }
 
+namespace {
+
+// Without it a worker enrols, is drawn, and cannot fetch a model.
+Finding check_bulk(Client& client) {
+  const auto reached = client.reach_bulk();
+  if (reached.ok()) return {"bulk", Health::ok, "models and updates go through " + *reached, ""};
+  return {
+      "bulk", Health::fail, reached.error().detail,
+      "open that port too (the coordinator's --bulk-listen, by default the port after its own)"};
+}
+
+}  // namespace
+
 Findings check_coordinator(const std::string& endpoint,
                            const std::optional<ledger::Genesis>& expected) {
   Findings out = {check_tcp(endpoint)};
@@ -189,6 +202,7 @@ Findings check_coordinator(const std::string& endpoint,
     return out;
   }
   out.push_back({"session", Health::ok, "encrypted session, " + network, ""});
+  out.push_back(check_bulk(**client));
   Height head;
   auto newest = (*client)->blocks(Height{1}, &head);
   if (newest.ok() && head.value > 1) newest = (*client)->blocks(head);

@@ -138,10 +138,11 @@ TEST_F(Inspect, TheDoctorFindsAHealthyNode) {
   for (const auto& finding : told["findings"]) by_check[finding["check"]] = finding;
   for (const char* check :
        {"version", "libraries", "clock", "open files", "memory", "disk", "key node.key", "trainer",
-        "BLAS", "GPU", "listen", "reach", "session", "ledger", "clock and network"})
+        "BLAS", "GPU", "listen", "reach", "session", "bulk", "ledger", "clock and network"})
     EXPECT_NE(by_check[check]["health"], "fail") << check << by_check[check];
   EXPECT_THAT(by_check["trainer"]["detail"].get<std::string>(), HasSubstr("LibTorch"));
   EXPECT_THAT(by_check["session"]["detail"].get<std::string>(), HasSubstr("network test"));
+  EXPECT_THAT(by_check["bulk"]["detail"].get<std::string>(), HasSubstr(net_->bulk_endpoint()));
   EXPECT_EQ(by_check["clock and network"]["health"], "ok");
 }
 

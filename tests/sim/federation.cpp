@@ -34,6 +34,7 @@ class CoordinatorProcess final : public Process {
                                          {owner.store_, bulk_->store(), *items_, owner.random_});
     FM_CHECK(created.ok(), "the simulator's genesis is valid");
     machine_ = std::move(created).value();
+    machine_->set_gathering(Duration(10));  // as in host.cpp
     owner_.running_ = machine_.get();
   }
   ~CoordinatorProcess() override { owner_.running_ = nullptr; }

@@ -162,6 +162,44 @@ TEST_F(CoordinatorTest, ARecordBecomesFinalAndItsSenderHears) {
   EXPECT_EQ(again[0].height, Height{1});
 }
 
+// Commits of a cohort come within milliseconds; a block of each would be flushed and sent to all.
+TEST_F(CoordinatorTest, RecordsOfOthersAreGatheredForABlock) {
+  coordinator_->set_gathering(Duration(25));
+  join(kOwner);
+  const Height before = coordinator_->chain().height();
+  tell(kOwner, submission());
+  const auto due = coordinator_->next_wake();
+  ASSERT_TRUE(due);
+  EXPECT_EQ(*due, now_ + Duration(25));
+  EXPECT_THAT(sent<protocol::RecordResult>(step(Tick{})), IsEmpty());
+  EXPECT_THAT(sent<protocol::RecordResult>(step(Tick{})), IsEmpty());
+  EXPECT_EQ(coordinator_->chain().height(), before);
+  EXPECT_EQ(sent<protocol::RecordResult>(step(Tick{})).size(), 1u);
+  EXPECT_EQ(coordinator_->chain().height().value, before.value + 1);
+}
+
+TEST_F(CoordinatorTest, WhatCameBeforeADeadlineEntersABlockBeforeIt) {
+  join(kOwner);
+  join(kWorker);
+  tell(kOwner, submission());
+  step(Tick{});
+  const auto deadline = coordinator_->chain().next_deadline();  // of the enrolment
+  ASSERT_TRUE(deadline);
+  coordinator_->set_gathering(std::chrono::hours(100));
+  tell(kWorker, submission(kWorker));
+  EXPECT_EQ(coordinator_->next_wake(), *deadline + Duration(-1));
+}
+
+TEST_F(CoordinatorTest, AClockThatIsSetBackDoesNotKeepRecordsWaiting) {
+  coordinator_->set_gathering(Duration(25));
+  join(kOwner);
+  tell(kOwner, submission());
+  now_ = now_ + -std::chrono::hours(1);
+  std::size_t answers = 0;
+  for (int i = 0; i < 4; ++i) answers += sent<protocol::RecordResult>(step(Tick{})).size();
+  EXPECT_EQ(answers, 1u);
+}
+
 TEST_F(CoordinatorTest, ARefusedRecordIsAnsweredWithTheReason) {
   join(kWorker);
   tell(kWorker, submission(kWorker));

@@ -209,7 +209,10 @@ void Coordinator::forget_offers(const NodeId& peer) {
 
 void Coordinator::blob_arrived(Instant now, const Digest& root) {
   crash_point("coordinator.blob-arrived");
-  answer_offer(root, "");
+  if (offers_.contains(root)) {  // a round may have fetched it, without a flush
+    const auto kept = blobs_.flush(root);
+    answer_offer(root, kept.ok() ? "" : kept.error().to_string());
+  }
   take(now, aggregator_->arrived(now, *chain_, root));
 }
 

@@ -101,8 +101,8 @@ bool BlobStore::Impl::spare_whole(const Digest& root) {
   const auto found = whole_.find(root);
   if (found == whole_.end()) return false;
   const std::uint64_t bytes = blob_file_bytes(found->second.total);
-  // Readers may read what they opened to the end.
-  const bool in_use = found->second.in_use.use_count() > 1;
+  // Readers may read what they opened to the end, and a chunk that came twice is written twice.
+  const bool in_use = found->second.in_use.use_count() > 1 || !found->second.incoming.expired();
   if (in_use || bytes < kSpareFrom || spare_bytes_ + bytes > limits_.spare_bytes_max) return false;
   const auto path = folder_ / ("spare-" + std::to_string(next_++) + kPartSuffix);
   if (!disk_.rename(path_of(root), path).ok()) return false;

@@ -95,14 +95,16 @@ class BlobStore {
   std::optional<std::uint64_t> size_of(const Digest& root) const;  // of one that it holds
   Result<std::unique_ptr<BlobReader>> open(const Digest& root,
                                            Verify verify = Verify::leaves);  // not_found
-  // Of a blob that was received without: it is flushed on return. not_found.
+  // Of a blob that was received without: it is flushed on return. not_found. If the disk fails, the
+  // blob is given up: nobody knows what a second flush would be worth.
   Result<void> flush(const Digest& root);
   // exhausted where it is longer than `bytes_max`. corruption: as BlobReader::read().
   Result<Bytes> read_all(const Digest& root, std::uint64_t bytes_max);
 
   // --- receiving ---
-  // Begins or resumes it; true: it is held already, nothing is missing. invalid_argument: the
-  // manifest is not the root's, or above the limits. exhausted: no room.
+  // Begins or resumes it; true: it is held already, nothing is missing. Once Flush::yes was asked
+  // for, it is not held without. invalid_argument: the manifest is not the root's, or above the
+  // limits. exhausted: no room.
   Result<bool> begin(const Digest& root, const BlobManifest& manifest, Flush flush = Flush::yes);
   // Whole leaves from `first` on; true: nothing is missing any more, and the blob is held now.
   // Those that are there already are ignored. corruption: not the bytes of those leaves; nothing

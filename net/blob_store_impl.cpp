@@ -111,8 +111,11 @@ Result<void> BlobStore::Impl::reserve(Draft& draft, std::uint64_t bytes) {
 }
 
 Result<void> BlobStore::Impl::commit(Draft& draft, const Digest& root, std::uint64_t total) {
-  const std::lock_guard lock(mutex_);
-  if (whole_.contains(root)) return {};  // somebody else was faster; the draft is discarded
+  std::unique_lock lock(mutex_);
+  if (whole_.contains(root)) {  // somebody else was faster; the draft is discarded
+    lock.unlock();
+    return flush(root);
+  }
   FM_TRY_VOID(name(draft.path, root, Flush::yes));
   drop_partial(root);
   draft.path.clear();
@@ -161,15 +164,30 @@ bool BlobStore::Impl::holds(const Digest& root) const {
 }
 
 Result<void> BlobStore::Impl::flush(const Digest& root) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const auto found = whole_.find(root);
   if (found == whole_.end()) return not_found("blob " + root.short_hex() + " is not here");
   if (found->second.flushed == Flush::yes) return {};
-  FM_TRY(const auto file, disk_.open(path_of(root), Disk::Mode::update));
-  FM_TRY_VOID(file->sync(SyncPoint::blob_data));
-  FM_TRY_VOID(disk_.sync_folder(folder_, SyncPoint::blob_folder));
-  found->second.flushed = Flush::yes;
-  return {};
+  const std::uint64_t generation = found->second.generation;
+  const auto in_use = found->second.in_use;
+  const auto file = disk_.open(path_of(root), Disk::Mode::update);
+  if (!file.ok()) {
+    if (file.error().code == ErrorCode::not_found) drop_whole(root);  // somebody removed the file
+    return file.error();
+  }
+  lock.unlock();
+  auto status = (*file)->sync(SyncPoint::blob_data);
+  lock.lock();
+  const auto now = whole_.find(root);
+  if (now == whole_.end() || now->second.generation != generation)
+    return not_found("blob " + root.short_hex() + " was removed meanwhile");
+  if (status.ok()) status = disk_.sync_folder(folder_, SyncPoint::blob_folder);
+  if (status.ok()) {
+    now->second.flushed = Flush::yes;
+  } else {
+    drop_whole(root);  // what stands in the file is not known, and a second flush would not say so
+  }
+  return status;
 }
 
 bool BlobStore::Impl::touch(const Digest& root) {
@@ -197,7 +215,11 @@ Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& mani
       crypto::blob_root(manifest.leaves, manifest.total) != root)
     return invalid_argument("the leaves are not those of blob " + root.short_hex());
   std::unique_lock lock(mutex_);
-  if (whole_.contains(root)) return true;
+  if (whole_.contains(root)) {
+    lock.unlock();
+    if (flush == Flush::yes) FM_TRY_VOID(this->flush(root));
+    return true;
+  }
   auto found = partial_.find(root);
   if (found == partial_.end()) {
     while (partial_.size() >= limits_.partial_max) {
@@ -210,6 +232,7 @@ Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& mani
     Partial partial;
     partial.incoming = std::make_shared<Incoming>();
     partial.incoming->manifest = manifest;
+    partial.incoming->flush = flush;
     partial.there.resize(manifest.leaves.size());
     partial.missing = manifest.leaves.size();
     FM_TRY(partial.incoming->file, open_part(root, blob_file_bytes(manifest.total)));
@@ -229,7 +252,7 @@ Result<bool> BlobStore::Impl::begin(const Digest& root, const BlobManifest& mani
   lock.unlock();
   {
     const std::lock_guard file_lock(incoming->mutex);
-    incoming->flush = flush;
+    if (flush == Flush::yes) incoming->flush = Flush::yes;
   }
   if (!complete) return false;
   return finish(root, incoming);
@@ -301,8 +324,12 @@ Result<bool> BlobStore::Impl::finish(const Digest& root,
     flush = incoming->flush;
     if (flush == Flush::yes) status = incoming->file->sync(SyncPoint::blob_data);
   }
-  const std::lock_guard lock(mutex_);
-  if (whole_.contains(root)) return true;
+  std::unique_lock lock(mutex_);
+  if (whole_.contains(root)) {
+    lock.unlock();
+    if (flush == Flush::yes) FM_TRY_VOID(this->flush(root));
+    return true;
+  }
   if (partial_of(root, incoming) == nullptr)
     return not_found("blob " + root.short_hex() + " was given up");
   if (status.ok()) status = name(part_of(root), root, flush);
@@ -313,6 +340,7 @@ Result<bool> BlobStore::Impl::finish(const Digest& root,
   forget_partial(root);
   bytes_ += blob_file_bytes(incoming->manifest.total);
   insert(root, incoming->manifest.total, flush);
+  whole_.at(root).incoming = incoming;
   return true;
 }
 

@@ -59,20 +59,21 @@ class BlobStore::Impl {
   const BlobLimits& limits() const { return limits_; }
 
  private:
-  struct Whole {
-    std::uint64_t total = 0;
-    std::uint64_t generation = 0;
-    std::uint64_t age = 0;  // its place in by_age_
-    Flush flushed = Flush::yes;
-    std::shared_ptr<const bool> in_use = std::make_shared<const bool>(true);
-  };
   // What of a partial blob is used without the index's lock.
   struct Incoming {
     BlobManifest manifest;  // immutable
     std::mutex mutex;
     std::unique_ptr<DiskFile> file;  // guarded by mutex
     std::uint64_t unflushed = 0;     // guarded by mutex
-    Flush flush = Flush::yes;        // guarded by mutex
+    Flush flush = Flush::no;         // guarded by mutex
+  };
+  struct Whole {
+    std::uint64_t total = 0;
+    std::uint64_t generation = 0;
+    std::uint64_t age = 0;  // its place in by_age_
+    Flush flushed = Flush::yes;
+    std::shared_ptr<const bool> in_use = std::make_shared<const bool>(true);
+    std::weak_ptr<const Incoming> incoming{};  // while a late add() may still write to its file
   };
   struct Partial {
     std::shared_ptr<Incoming> incoming;

@@ -60,15 +60,26 @@ int local_port_of(int fd) {
 
 constexpr std::size_t kShared = 4096;  // what is shorter is copied
 
+struct Held {
+  std::shared_ptr<const Bytes> frame;
+  // libzmq's queues order the threads, but they are its own: the thread sanitizer sees this.
+  std::atomic<bool> given{false};
+};
+
+void let_go(void*, void* hint) {
+  const auto* held = static_cast<const Held*>(hint);
+  (void)held->given.load(std::memory_order_acquire);
+  delete held;
+}
+
 // The I/O thread lets go of the frame when the system has taken its bytes; it does not write to it.
 zmq::message_t message_of(const std::shared_ptr<const Bytes>& frame) {
   if (frame->size() < kShared) return {frame->data(), frame->size()};
-  using Held = std::shared_ptr<const Bytes>;
-  auto held = std::make_unique<Held>(frame);
+  auto held = std::make_unique<Held>();
+  held->frame = frame;
   void* bytes = const_cast<std::uint8_t*>(frame->data());
-  zmq::message_t out(
-      bytes, frame->size(), [](void*, void* hint) { delete static_cast<Held*>(hint); }, held.get());
-  held.release();
+  zmq::message_t out(bytes, frame->size(), let_go, held.get());
+  held.release()->given.store(true, std::memory_order_release);
   return out;
 }
 

@@ -5,9 +5,10 @@
 
 #include "base/check.h"
 
-// The same code is compiled for several processors; the loader takes the best.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+// The same code is compiled for several processors; the loader takes the best. The sanitizers'
+// start-up does not bear such choices.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define FEDMESH_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define FEDMESH_VECTOR_CLONES
@@ -69,14 +70,14 @@ template <int kBits>
   for (int i = 0; i < 16; i += 4) {
     Words row[4];
     for (int lane = 0; lane < 4; ++lane) std::memcpy(&row[lane], at[lane] + 8 * i, sizeof(Words));
-    const Words low01 = __builtin_shuffle(row[0], row[1], Words{0, 4, 2, 6});
-    const Words high01 = __builtin_shuffle(row[0], row[1], Words{1, 5, 3, 7});
-    const Words low23 = __builtin_shuffle(row[2], row[3], Words{0, 4, 2, 6});
-    const Words high23 = __builtin_shuffle(row[2], row[3], Words{1, 5, 3, 7});
-    m[i] = __builtin_shuffle(low01, low23, Words{0, 1, 4, 5});
-    m[i + 1] = __builtin_shuffle(high01, high23, Words{0, 1, 4, 5});
-    m[i + 2] = __builtin_shuffle(low01, low23, Words{2, 3, 6, 7});
-    m[i + 3] = __builtin_shuffle(high01, high23, Words{2, 3, 6, 7});
+    const Words low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 2, 6);
+    const Words high01 = __builtin_shufflevector(row[0], row[1], 1, 5, 3, 7);
+    const Words low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 2, 6);
+    const Words high23 = __builtin_shufflevector(row[2], row[3], 1, 5, 3, 7);
+    m[i] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    m[i + 1] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    m[i + 2] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    m[i + 3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
   }
 }
 

@@ -37,10 +37,29 @@ std::uint32_t weight_of(const JobSpec& spec, RoundKind kind, std::uint64_t examp
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(examples, spec.aggregation.weight_cap));
 }
 
+// Until noise is added the sum is private, afterwards it is what the model says: however the
+// computation ends, it is wiped.
+class PrivateSum {
+ public:
+  explicit PrivateSum(RunningSum* running) : running_(running) {}
+  PrivateSum(const PrivateSum&) = delete;
+  PrivateSum& operator=(const PrivateSum&) = delete;
+  ~PrivateSum() {
+    if (running_ != nullptr)
+      running_->give_back(std::move(sum.values));
+    else
+      crypto::wipe({reinterpret_cast<std::uint8_t*>(sum.values.data()), sum.values.size() * 8});
+  }
+  aggregation::Sum sum;
+
+ private:
+  RunningSum* running_;
+};
+
 // One update after the other, chunk by chunk: exact integers, so the order does not matter.
-Result<aggregation::Sum> sum_of(const JobSpec& spec, const RoundState& round,
-                                std::span<const OpenedUpdate> updates, const OpenBlob& open,
-                                RunningSum* running) {
+Result<void> add_up(const JobSpec& spec, const RoundState& round,
+                    std::span<const OpenedUpdate> updates, const OpenBlob& open,
+                    RunningSum* running, aggregation::Sum& sum) {
   const RoundKind kind = round.kind;
   FM_TRY(const auto rule, aggregation::make_rule(spec.aggregation.rule));
   std::vector<std::uint32_t> weights;
@@ -48,9 +67,12 @@ Result<aggregation::Sum> sum_of(const JobSpec& spec, const RoundState& round,
   FM_TRY_VOID(aggregation::check_capacity(
       updates.size(), updates.empty() ? 0 : *std::max_element(weights.begin(), weights.end())));
   if (running != nullptr)
-    if (auto sum = running->take(round.job, round.slot, updates, weights)) return std::move(*sum);
-  aggregation::Sum sum;
-  sum.values = aggregation::zeros(update_dimension(spec, kind));
+    if (auto taken = running->take(round.job, round.slot, updates, weights)) {
+      sum = std::move(*taken);
+      return {};
+    }
+  const std::size_t dimension = update_dimension(spec, kind);
+  sum.values = running != nullptr ? running->zeros(dimension) : aggregation::zeros(dimension);
   for (const auto& update : updates) {
     FM_TRY(const auto ciphertext, open(update.ciphertext_root));
     FM_TRY(auto sealed, protocol::SealedUpdate::open(*ciphertext, update.key));
@@ -65,7 +87,7 @@ Result<aggregation::Sum> sum_of(const JobSpec& spec, const RoundState& round,
     }
     sum.total_weight += weight;
   }
-  return sum;
+  return {};
 }
 
 Result<void> add_noise(const ChainId& chain, const JobSpec& spec, const RoundState& round,
@@ -234,29 +256,23 @@ Result<Aggregate> compute_aggregate(const ChainId& chain, const JobSpec& spec,
                                     RunningSum* running) {
   std::uint64_t records = 0;
   for (const auto& update : updates) records += update.examples;
-  FM_TRY(auto sum, sum_of(spec, round, updates, open, running));
-  const auto noisy = add_noise(chain, spec, round, updates, sum);
+  PrivateSum kept(running);
+  aggregation::Sum& sum = kept.sum;
+  FM_TRY_VOID(add_up(spec, round, updates, open, running, sum));
+  FM_TRY_VOID(add_noise(chain, spec, round, updates, sum));
   Aggregate out;
   HashingSink hashed(model);
-  Result<void> written = noisy;
-  if (noisy.ok() && round.kind == RoundKind::standardisation) {
-    written = write_standardisation(spec, sum, records, hashed);
-  } else if (noisy.ok()) {
+  if (round.kind == RoundKind::standardisation) {
+    FM_TRY_VOID(write_standardisation(spec, sum, records, hashed));
+  } else {
     const bool record = is_record_step(spec);
     const auto from = open(round.base_root);
     if (!from.ok()) return from.error().with_context("the base model");
     const ServerStep step{sum.values, record ? records : sum.total_weight,
                           record ? spec.training.options.learning_rate_nano : kWholeStep};
-    written = write_next_model(spec, step, **from, base, hashed);
+    FM_TRY_VOID(write_next_model(spec, step, **from, base, hashed));
     out.separate_base = spec.training.average_iterates;
   }
-  // Until noise is added the sum is private; afterwards it is what the model says.
-  if (running != nullptr) {
-    running->give_back(std::move(sum.values));
-  } else {
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(sum.values.data()), sum.values.size() * 8});
-  }
-  FM_TRY_VOID(written);
   out.model_sha256 = hashed.finish();
   return out;
 }

@@ -13,9 +13,7 @@ bool RunningSum::begin(const JobId& job, const protocol::Slot& slot, std::size_t
   if (!job_) {
     job_ = job;
     slot_ = slot;
-    values_ = std::move(spare_);
-    spare_ = {};
-    if (values_.size() != dimension) values_ = aggregation::zeros(dimension);
+    values_ = zeros(dimension);
   }
   return !spoilt_;
 }
@@ -46,6 +44,11 @@ void RunningSum::give_back(std::vector<std::int64_t> values) {
   if (values.empty()) return;
   crypto::wipe({reinterpret_cast<std::uint8_t*>(values.data()), values.size() * 8});
   spare_ = std::move(values);
+}
+
+std::vector<std::int64_t> RunningSum::zeros(std::size_t dimension) {
+  if (spare_.size() != dimension) spare_ = {};
+  return spare_.empty() ? aggregation::zeros(dimension) : std::exchange(spare_, {});
 }
 
 void RunningSum::release() { spare_ = {}; }

@@ -37,9 +37,10 @@ class RunningSum {
   std::optional<aggregation::Sum> take(const JobId& job, const protocol::Slot& slot,
                                        std::span<const OpenedUpdate> updates,
                                        std::span<const std::uint32_t> weights);
-  // Wiped memory for the next sum: fresh pages cost more than the sum itself.
+  // Memory for the next sum is wiped and kept: fresh pages cost more than the sum itself.
   void give_back(std::vector<std::int64_t> values);
-  void forget(const JobId& job);  // its round is over
+  std::vector<std::int64_t> zeros(std::size_t dimension);  // such memory, if it has this size
+  void forget(const JobId& job);                           // its round is over
   void forget();
   void release();  // the memory that waits for the next sum
 

@@ -122,6 +122,39 @@ TEST(AeadTest, Rfc8439KeystreamAndTampering) {
   EXPECT_FALSE(aead_decrypt(AeadSuite::chacha20_poly1305, key, 5, {}, Bytes(15)).ok());
 }
 
+// Against libsodium: nothing at all, less than a block, and lengths around its edges.
+TEST(AeadTest, EveryLengthIsSealedAsLibsodiumDoes) {
+  const Secret<32> key(std::array<std::uint8_t, 32>{9});
+  // Of the tags, or of all ciphertexts one after the other, by crypto_aead_*_encrypt.
+  struct Golden {
+    AeadSuite suite;
+    const char* empty;
+    const char* all;
+  };
+  for (const Golden& golden :
+       {Golden{AeadSuite::chacha20_poly1305, "5a49073bfb65412955dad08496cc83f3",
+               "3b9bc83b554ce2eb106ca9263375b4f199b55023f9dd41463f9ea48bad20f16c"},
+        Golden{AeadSuite::aes256_gcm, "09cdcf41357ff02f121b5e27d2ab5f52",
+               "c32e3229e595a3ea3f36b3763b4f77b838782fb0ac7fe87e3d55cccdd86d68ec"}}) {
+    if (golden.suite == AeadSuite::aes256_gcm && !aes256_gcm_available()) continue;
+    EXPECT_EQ(to_hex(aead_encrypt(golden.suite, key, 3, {}, {})), golden.empty);
+    Blake2b all;
+    for (const std::size_t associated : {0u, 1u, 16u, 300u})
+      for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 63u, 64u, 65u, 4096u, 70000u}) {
+        Bytes plain(size), about(associated);
+        for (std::size_t i = 0; i < size; ++i) plain[i] = static_cast<std::uint8_t>(i * 7);
+        for (std::size_t i = 0; i < associated; ++i) about[i] = static_cast<std::uint8_t>(i * 5);
+        const Bytes sealed = aead_encrypt(golden.suite, key, size, about, plain);
+        all.add(sealed);
+        EXPECT_EQ(aead_decrypt(golden.suite, key, size, about, sealed).value(), plain);
+        Bytes changed = sealed;
+        changed.back() ^= 1;
+        EXPECT_FALSE(aead_decrypt(golden.suite, key, size, about, changed).ok());
+      }
+    EXPECT_EQ(all.finish().hex(), golden.all);
+  }
+}
+
 TEST(BlobHashTest, GoldenRootsAndEveryByteCounts) {
   const auto blob = [](std::size_t size) {
     Bytes out(size);

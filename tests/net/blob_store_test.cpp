@@ -30,8 +30,9 @@ std::unique_ptr<BlobStore> open_on(Disk& disk, const BlobLimits& limits = {}) {
 }
 
 // Everything that is missing, in order. The first error ends it.
-Result<bool> receive(BlobStore& store, const Digest& root, ByteView blob) {
-  FM_TRY(bool done, store.begin(root, manifest_of(blob)));
+Result<bool> receive(BlobStore& store, const Digest& root, ByteView blob,
+                     Flush flush = Flush::yes) {
+  FM_TRY(bool done, store.begin(root, manifest_of(blob), flush));
   std::uint64_t next = 0;
   while (!done) {
     const auto index = store.next_missing(root, next);
@@ -376,13 +377,84 @@ TEST(BlobStoreTest, SpareFilesMakeRoomAndEndWithTheProcess) {
   EXPECT_EQ(again->stats().blobs, 1u);
 }
 
+// Every way to be promised a blob that was received without a flush.
+TEST(BlobStoreTest, WhatIsPromisedOfABlobThatWasNotFlushedIsKept) {
+  const Bytes blob = blob_of(14, 2 * kBlobLeafBytes + 1);
+  const Digest root = crypto::blob_root(blob);
+  const std::vector<std::pair<const char*, std::function<bool(BlobStore&)>>> promises{
+      {"put", [&](BlobStore& store) { return store.put(blob).ok(); }},
+      {"a writer",
+       [&](BlobStore& store) {
+         const auto writer = store.create().value();
+         return writer->append(blob).ok() && writer->finish().ok();
+       }},
+      {"begin of what is held",
+       [&](BlobStore& store) { return *store.begin(root, manifest_of(blob), Flush::yes); }},
+  };
+  for (const auto& [name, promise] : promises) {
+    PowerLossDisk disk;
+    {
+      const auto store = open_on(disk);
+      ASSERT_FALSE(store->begin(root, manifest_of(blob), Flush::no).value());
+      ASSERT_TRUE(store->add(root, 0, blob).value());
+      EXPECT_TRUE(promise(*store)) << name;
+    }
+    disk.crash();
+    const auto again = open_on(disk);
+    const auto read = again->read_all(root, blob.size());
+    EXPECT_TRUE(read.ok() && *read == blob) << name;
+  }
+}
+
+// A receiver that asks for less than another one does not take its promise back.
+TEST(BlobStoreTest, OnceAskedForAFlushIsDone) {
+  const Bytes blob = blob_of(15, 2 * kBlobLeafBytes + 1);
+  const Digest root = crypto::blob_root(blob);
+  PowerLossDisk disk;
+  const auto store = open_on(disk);
+  ASSERT_FALSE(store->begin(root, manifest_of(blob), Flush::yes).value());
+  ASSERT_FALSE(store->begin(root, manifest_of(blob), Flush::no).value());
+  ASSERT_TRUE(store->add(root, 0, blob).value());
+  disk.crash();
+  EXPECT_TRUE(open_on(disk)->read_all(root, blob.size()).ok());
+}
+
+// The system reports a failed flush once; the next one succeeds, and the bytes are not there.
+TEST(BlobStoreTest, AfterAFailedFlushNobodyIsToldThatItIsFlushed) {
+  const Bytes blob = blob_of(16, 2 * kBlobLeafBytes + 1);
+  const Digest root = crypto::blob_root(blob);
+  for (const std::uint64_t step : {0u, 1u}) {
+    PowerLossDisk disk;
+    const auto store = open_on(disk);
+    ASSERT_FALSE(store->begin(root, manifest_of(blob), Flush::no).value());
+    ASSERT_TRUE(store->add(root, 0, blob).value());
+    disk.fail_after(step, exhausted("the disk is full"));
+    EXPECT_EQ(store->flush(root).error().detail, "the disk is full");
+    disk.repair();
+    EXPECT_EQ(store->flush(root).error().code, ErrorCode::not_found) << "step " << step;
+    EXPECT_FALSE(store->holds(root));
+    EXPECT_TRUE(store->put(blob).ok());
+    disk.crash();
+    EXPECT_TRUE(open_on(disk)->read_all(root, blob.size()).ok());
+  }
+}
+
+enum class Kept { put, received, flushed_later };
+
 // What others rely on; true only if every flush is done.
-bool blobs_are_durable(PowerLossDisk& disk, bool received) {
+bool blobs_are_durable(PowerLossDisk& disk, Kept how) {
   const Bytes blob = blob_of(11, 2 * kBlobLeafBytes + 1);
   const Digest root = crypto::blob_root(blob);
   const auto store = BlobStore::open(disk, kFolder);
   if (!store.ok()) return false;
-  const bool done = received ? receive(**store, root, blob).ok() : (*store)->put(blob).ok();
+  bool done = false;
+  if (how == Kept::put) {
+    done = (*store)->put(blob).ok();
+  } else {
+    const bool later = how == Kept::flushed_later;
+    done = receive(**store, root, blob, later ? Flush::no : Flush::yes).ok() &&
+           (!later || (*store)->flush(root).ok());
+  }
   if (!done || !(*store)->holds(root)) return false;
   disk.crash();
   const auto again = BlobStore::open(disk, kFolder);
@@ -392,14 +464,14 @@ bool blobs_are_durable(PowerLossDisk& disk, bool received) {
 }
 
 TEST(BlobStoreTest, SurvivesPowerLossAndEveryFlushIsNeededForIt) {
-  for (const bool received : {false, true}) {
+  for (const Kept how : {Kept::put, Kept::received, Kept::flushed_later}) {
     PowerLossDisk disk;
-    EXPECT_TRUE(blobs_are_durable(disk, received));
+    EXPECT_TRUE(blobs_are_durable(disk, how));
     EXPECT_EQ(disk.used(), kBlobFlushes);
     for (const SyncPoint point : kBlobFlushes) {
       PowerLossDisk forgetful;
       forgetful.drop(point);
-      EXPECT_FALSE(blobs_are_durable(forgetful, received)) << to_string(point) << " is not needed";
+      EXPECT_FALSE(blobs_are_durable(forgetful, how)) << to_string(point) << " is not needed";
     }
   }
 }

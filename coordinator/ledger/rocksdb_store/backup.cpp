@@ -60,7 +60,11 @@ Result<void> copy_blobs(Disk& disk, const fs::path& from, const fs::path& to,
     if (name.ends_with(kPartSuffix) || name.starts_with('.')) continue;
     auto copied = copy_measured(disk, from / name, to / name,
                                 std::string(kBackupBlobs) + "/" + name, SyncPoint::backup_file);
-    // The coordinator drops what nobody needs any more, also meanwhile.
+    // The coordinator drops what nobody needs any more, also meanwhile, and may write another blob
+    // over its file. The name goes first.
+    if (copied.ok())
+      if (const auto there = disk.open(from / name, Disk::Mode::read); !there.ok())
+        copied = there.error();
     if (!copied.ok() && copied.error().code == ErrorCode::not_found) {
       FM_TRY_VOID(disk.remove(to / name));
       continue;

@@ -284,6 +284,33 @@ TEST_F(AggregateTest, AMalformedBaseIsRefused) {
     EXPECT_FALSE(aggregate(spec, round(spec), updates, base).ok());
 }
 
+// However it ends: its memory, wiped, is what the next sum gets.
+TEST_F(AggregateTest, TheSumIsWipedAlsoWhenAFileIsMissing) {
+  const JobSpec spec = plain_spec();
+  const auto updates = random_updates(spec, 2);
+  for (const std::size_t missing : {0u, 1u, 2u}) {
+    MemoryFiles files;
+    std::vector<OpenedUpdate> opened;
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+      const Bytes sealed = updates[i].seal();
+      opened.push_back(
+          {updates[i].worker, i == missing ? crypto::blob_root(sealed) : files.put(sealed),
+           updates[i].key(), updates[i].examples, crypto::Secret<32>(updates[i].seed_share)});
+    }
+    RunningSum running;
+    auto memory = running.zeros(updates[0].values.size());
+    const auto* const place = memory.data();
+    running.give_back(std::move(memory));
+    MemorySink base, model;
+    EXPECT_FALSE(
+        compute_aggregate(chain_, spec, round(spec), opened, files.opener(), base, model, &running)
+            .ok());
+    const auto next = running.zeros(updates[0].values.size());
+    EXPECT_EQ(next.data(), place) << "file " << missing;
+    EXPECT_THAT(next, testing::Each(0));
+  }
+}
+
 // An honest sealed update and every way to spoil it. Four members; the second one is this node.
 class OpenUpdateTest : public AggregateTest {
  protected:

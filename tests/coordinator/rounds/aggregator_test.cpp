@@ -52,6 +52,7 @@ class AggregatorTest : public ChainTest {
     blobs_.reset();
     fetches_.clear();
     tasks_.clear();
+    running_.forget();
     disk_.crash();
     boot();
   }
@@ -81,6 +82,7 @@ class AggregatorTest : public ChainTest {
         EXPECT_TRUE(items_->erase(erased->name).ok());
       } else if (auto* over = std::get_if<ForgetSum>(&effect)) {
         forgotten_.push_back(over->job);
+        running_.forget(over->job);
       } else {
         const auto& event = std::get<Note>(effect).event;
         notes_.push_back(event.kind + ": " + std::get<std::string>(event.fields.back().second));
@@ -109,9 +111,20 @@ class AggregatorTest : public ChainTest {
     while (!tasks_.empty()) {
       const ComputeTask task = std::move(tasks_.front());
       tasks_.erase(tasks_.begin());
-      take(duty_->done(now_, *chain_, compute(task, *blobs_)));
+      take(duty_->done(now_, *chain_, compute(task, *blobs_, &running_)));
       settle();
     }
+  }
+  // Until the aggregate is due.
+  void check_all() {
+    while (round().phase == RoundPhase::checking && !tasks_.empty()) {
+      const ComputeTask task = std::move(tasks_.front());
+      tasks_.erase(tasks_.begin());
+      take(duty_->done(now_, *chain_, compute(task, *blobs_, &running_)));
+      settle();
+    }
+    ASSERT_EQ(tasks_.size(), 1u);
+    ASSERT_TRUE(std::holds_alternative<AggregateTask>(tasks_.front()));
   }
   // A job whose first round is open and accepted.
   void begin(bool with_base = true) {
@@ -178,6 +191,7 @@ class AggregatorTest : public ChainTest {
   std::vector<ComputeTask> tasks_;
   std::set<Digest> dropped_;
   std::vector<JobId> forgotten_;
+  RunningSum running_;
   std::vector<std::string> notes_;
   Bytes key_;
 };
@@ -282,7 +296,7 @@ TEST_P(AggregatorCrash, InAnyPhaseLosesNothingButTime) {
   while (round().phase == RoundPhase::checking && !tasks_.empty()) {
     const ComputeTask task = std::move(tasks_.front());
     tasks_.erase(tasks_.begin());
-    take(duty_->done(now_, *chain_, compute(task, *blobs_)));
+    take(duty_->done(now_, *chain_, compute(task, *blobs_, &running_)));
     settle();
   }
   EXPECT_EQ(round().phase, RoundPhase::aggregating);
@@ -446,12 +460,8 @@ TEST_F(AggregatorTest, ABlobThatIsLostAfterItsCheckIsFetchedAgain) {
   const auto sealed = updates();
   reveal_all(sealed);
   for (const auto& update : sealed) deliver(update);
-  while (round().phase == RoundPhase::checking) {
-    const ComputeTask task = std::move(tasks_.front());
-    tasks_.erase(tasks_.begin());
-    take(duty_->done(now_, *chain_, compute(task, *blobs_)));
-    settle();
-  }
+  ASSERT_TRUE(running_.begin(JobId{{77}}, slot_, 1)) << "another job's: these are read again";
+  check_all();
   blobs_->remove(root_of(2));
   compute_all();
   EXPECT_THAT(notes_, ElementsAre(HasSubstr("aggregate.failed")));
@@ -464,6 +474,72 @@ TEST_F(AggregatorTest, ABlobThatIsLostAfterItsCheckIsFetchedAgain) {
   EXPECT_EQ(round().phase, RoundPhase::finished);
   expect_nothing_left();
 }
+
+// What the disk does between the check and the aggregate changes how often an update is read, and
+// nothing of the sum.
+struct Trouble {
+  const char* what;
+  bool occupied = false;  // another job's sum is kept while these are checked
+  bool freed = false;     // ... and not any more when the aggregate is due
+  bool damaged = false;   // one of them, by then
+  bool failing = false;   // the disk: one is lost, and the model cannot be written at first
+  std::size_t fetched_again = 0;
+};
+
+class AggregatorTrouble : public AggregatorTest, public testing::WithParamInterface<Trouble> {};
+
+TEST_P(AggregatorTrouble, EveryUpdateIsSummedOnce) {
+  const Trouble& trouble = GetParam();
+  SCOPED_TRACE(trouble.what);
+  const JobId other{{77}};
+  begin();
+  const auto sealed = updates();
+  reveal_all(sealed);
+  for (const auto& update : sealed) deliver(update);
+  if (trouble.occupied) {
+    ASSERT_TRUE(running_.begin(other, slot_, 1));
+  }
+  check_all();
+  const auto expected = std::get<Aggregated>(compute(tasks_.front(), *blobs_)).attest.value();
+  if (trouble.freed) running_.forget(other);
+  if (trouble.damaged) damage(root_of(1));
+  if (trouble.failing) {
+    blobs_->remove(root_of(1));
+    disk_.fail_after(2, exhausted("the disk is full"));  // two files are made, none is written
+    auto failed = compute(tasks_.front(), *blobs_, &running_);
+    disk_.repair();
+    EXPECT_EQ(std::get<Aggregated>(failed).attest.error().detail, "the disk is full");
+    tasks_.clear();
+    take(duty_->done(now_, *chain_, std::move(failed)));
+  }
+  compute_all();
+  ASSERT_EQ(fetches_.size(), trouble.fetched_again);
+  if (trouble.fetched_again > 0) {
+    EXPECT_EQ(times(RecordKind::attest), 0u);
+    deliver(sealed[1]);
+    compute_all();
+  }
+  EXPECT_EQ(times(RecordKind::attest), 1u);
+  ASSERT_EQ(round().phase, RoundPhase::finished);
+  EXPECT_EQ(round().aggregate->model_root, expected.model_root);
+  expect_nothing_left();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, AggregatorTrouble,
+    testing::Values(Trouble{.what = "none"},
+                    Trouble{.what = "the sum has what is damaged", .damaged = true},
+                    Trouble{.what = "what is damaged has to be read",
+                            .occupied = true,
+                            .damaged = true,
+                            .fetched_again = 1},
+                    Trouble{.what = "a second check begins a sum that has one update",
+                            .occupied = true,
+                            .freed = true,
+                            .damaged = true,
+                            .fetched_again = 1},
+                    Trouble{.what = "the sum was taken", .failing = true, .fetched_again = 1}),
+    [](const auto& test) { return std::to_string(test.index); });
 
 TEST_F(AggregatorTest, AVoidOrStoppedRoundLeavesNothing) {
   begin();

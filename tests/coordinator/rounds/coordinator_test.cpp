@@ -312,6 +312,22 @@ TEST_F(CoordinatorTest, AnOfferedBlobIsFetchedFromItsSubmitter) {
   EXPECT_TRUE(sent<protocol::BlobOfferAnswer>(again).at(0).stored) << "held already";
 }
 
+// A worker may reveal the same root, and a round's fetch does not flush.
+TEST_F(CoordinatorTest, WhatASubmitterIsToldIsStoredSurvivesAPowerFailure) {
+  join(kOwner);
+  const Bytes blob(100, 7);
+  const Digest root = crypto::blob_root(blob);
+  tell(kOwner, protocol::BlobOffer{root, blob.size()});
+  ASSERT_FALSE(
+      blobs_->begin(root, {blob.size(), {crypto::blob_leaf(blob)}}, net::Flush::no).value());
+  ASSERT_TRUE(blobs_->add(root, 0, blob).value());
+  const auto answers = sent<protocol::BlobOfferAnswer>(step(BlobArrived{root}));
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_TRUE(answers[0].stored);
+  crash();
+  EXPECT_TRUE(blobs_->read_all(root, blob.size()).ok());
+}
+
 TEST_F(CoordinatorTest, AnOfferThatCannotBeStoredIsAnswered) {
   join(kOwner);
   tell(kOwner, protocol::BlobOffer{Digest{{1}}, 100});

@@ -86,6 +86,46 @@ TEST_F(LedgerBackupTest, HoldsKeyAndBlobsOnlyWhenAsked) {
   EXPECT_GT(made->bytes(), 3'000'000u);
 }
 
+// While the first blob is copied its coordinator removes it, and writes another one over its file.
+class ReusingDisk final : public Disk {
+ public:
+  Result<std::unique_ptr<DiskFile>> open(const fs::path& path, Mode mode) override {
+    auto file = disk_.open(path, mode);
+    const fs::path spare = path.parent_path() / "spare-1.part";
+    if (path.filename() == "00ff" && mode == Mode::read && file.ok()) {
+      EXPECT_TRUE(disk_.rename(path, spare).ok());
+      const auto over = disk_.open(spare, Mode::update);
+      EXPECT_TRUE((*over)->write(1'000'000, Bytes(1'000'000, 'x')).ok());
+    }
+    return file;
+  }
+  Result<void> rename(const fs::path& from, const fs::path& to) override {
+    return disk_.rename(from, to);
+  }
+  Result<void> remove(const fs::path& path) override { return disk_.remove(path); }
+  Result<void> sync_folder(const fs::path& folder, SyncPoint point) override {
+    return disk_.sync_folder(folder, point);
+  }
+  Result<void> create_folders(const fs::path& folder) override {
+    return disk_.create_folders(folder);
+  }
+  Result<std::vector<std::string>> list(const fs::path& folder) const override {
+    return disk_.list(folder);
+  }
+
+ private:
+  SystemDisk disk_;
+};
+
+TEST_F(LedgerBackupTest, WhatIsWrittenOverMeanwhileIsLeftOut) {
+  ReusingDisk disk;
+  const auto made = create_backup(disk, home_, copy(), {.blobs = true}, network_.machine);
+  ASSERT_TRUE(made.ok()) << made.error().to_string();
+  EXPECT_EQ(made->blobs(), 1u);
+  EXPECT_FALSE(fs::exists(copy() / "blobs/00ff"));
+  EXPECT_TRUE(restore(new_home()).ok());
+}
+
 TEST_F(LedgerBackupTest, OfAHomeWithoutALedgerOrWithADamagedOneIsRefused) {
   EXPECT_FALSE(create_backup(disk_, home_ / "nowhere", copy(), {}, network_.machine).ok());
   const auto log = files(".log").at(0);

@@ -163,9 +163,10 @@ std::string contents(const std::filesystem::path& path) {
 }
 
 TEST(SafetensorsTest, PythonReadsOursAndWeReadPythons) {
-  const std::filesystem::path folder =
-      std::filesystem::path(::testing::TempDir()) / "fedmesh_safetensors_test";
-  std::filesystem::create_directories(folder);
+  // Two runs of the tests may share the machine.
+  std::string pattern = ::testing::TempDir() + "fedmesh-safetensors-XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const std::filesystem::path folder = pattern;
   const Bytes file = encode_safetensors(mixed());
   std::ofstream(folder / "ours", std::ios::binary) << as_text(file);
   std::ofstream(folder / "check.py") << kPython;

@@ -11,7 +11,6 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
-#include <ATen/ops/zeros_like.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
@@ -90,15 +89,13 @@ Result<Network> Network::create(const Architecture& architecture, std::span<cons
   at::Tensor host = at::empty({count}, at::kFloat);
   std::memcpy(host.data_ptr<float>(), parameters.data(), parameters.size() * sizeof(float));
   net.flat_ = host.to(device);
-  if (trainable) net.gradient_ = at::zeros_like(net.flat_);
   std::int64_t first = 0;
   for (const ParameterShape& parameter : layout) {
     const auto size = static_cast<std::int64_t>(elements(Layout{parameter}));
     at::Tensor view = net.flat_.narrow(0, first, size).view(parameter.shape).detach();
     if (trainable) {
       view.requires_grad_(true);
-      // A gradient that is already there is added to in place, so it stays a view of gradient_.
-      view.mutable_grad() = net.gradient_.narrow(0, first, size).view(parameter.shape);
+      net.trainable_.push_back(view);
     }
     net.views_.emplace(parameter.name, std::move(view));
     first += size;

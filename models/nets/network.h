@@ -20,8 +20,7 @@ namespace fedmesh::models {
 // cpu, cuda or auto. unavailable: cuda is asked for and not there.
 Result<at::Device> find_device(const std::string& name);
 
-// All parameters live in one flat tensor in layout order, and so do their gradients; the named
-// parameters are views. An optimiser step is then a few operations on two long vectors.
+// All parameters live in one flat tensor in layout order; the named parameters are views.
 class Network {
  public:
   // Checks architecture, sizes and finiteness.
@@ -32,8 +31,7 @@ class Network {
   at::Tensor mean_loss(const at::Tensor& logits, const at::Tensor& labels) const;
   at::Tensor predictions(const at::Tensor& logits) const;  // [n] class numbers
 
-  at::Tensor& flat() { return flat_; }
-  at::Tensor& gradient() { return gradient_; }
+  std::vector<at::Tensor>& trainable() { return trainable_; }  // in layout order
   std::vector<float> parameters() const;
 
  private:
@@ -41,7 +39,8 @@ class Network {
   const at::Tensor& parameter(const std::string& name) const { return views_.at(name); }
 
   Architecture architecture_;
-  at::Tensor flat_, gradient_;
+  at::Tensor flat_;
+  std::vector<at::Tensor> trainable_;
   std::unordered_map<std::string, at::Tensor> views_;
 };
 

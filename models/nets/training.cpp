@@ -19,7 +19,7 @@ constexpr std::int64_t kNano = 1'000'000'000;
 
 double real(std::int64_t nano) { return static_cast<double>(nano) / static_cast<double>(kNano); }
 
-// One optimiser over the flat parameter vector.
+// One optimiser of one parameter.
 class Stepper {
  public:
   Stepper(const TrainingOptions& options, const at::Tensor& parameters)
@@ -84,7 +84,12 @@ Result<TrainOutcome> run(Network& net, const Architecture& architecture, const D
                          const TrainingOptions& options, std::uint64_t seed, at::Device device,
                          const StepCallback& on_step) {
   const DeviceData on_device = to_device(data, architecture, device);
-  Stepper stepper(options, net.flat());
+  std::vector<at::Tensor>& parameters = net.trainable();
+  std::vector<Stepper> steppers;
+  {
+    at::NoGradGuard no_grad;
+    for (const at::Tensor& parameter : parameters) steppers.emplace_back(options, parameter);
+  }
   SeededRandom random(seed);
   std::vector<std::int64_t> order(data.rows());
   std::iota(order.begin(), order.end(), 0);
@@ -102,15 +107,18 @@ Result<TrainOutcome> run(Network& net, const Architecture& architecture, const D
       const at::Tensor chosen = indices.narrow(0, first, size);
       const at::Tensor inputs = on_device.inputs.index_select(0, chosen);
       const at::Tensor labels = on_device.labels.index_select(0, chosen);
-      net.gradient().zero_();
       const at::Tensor loss = net.mean_loss(net.logits(inputs), labels);
       loss.backward();
       const double value = loss.item<double>();
       if (!std::isfinite(value)) return diverged(out.steps + 1);
       loss_sum += value * static_cast<double>(size);
       {
+        // Without a gradient from before, backward() leaves its own here instead of adding to it.
         at::NoGradGuard no_grad;
-        stepper.step(net.flat(), net.gradient());
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+          steppers[i].step(parameters[i], parameters[i].mutable_grad());
+          parameters[i].mutable_grad().reset();
+        }
       }
       ++out.steps;
       if (on_step) on_step(out.steps, batches * options.local_epochs);

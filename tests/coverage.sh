@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Line coverage of our own code: builds the preset `coverage` in build/coverage, runs the tests there, and prints the
 # share of lines per top-level folder and the files below 70 %. Needs gcovr (Debian package gcovr) beside what
-# tests/run.sh installs. Arguments go to the test runner: tests/coverage.sh -R '^net\.'.
+# tests/run.sh installs.
 #
 # Left out are e2e/crash, whose processes are killed and a killed process leaves no counters; bench, which checks
 # nothing; and RoundMemoryTest, which measures memory, and counters are memory.
@@ -17,11 +17,20 @@ command -v gcovr >/dev/null || {
 jobs=${FEDMESH_JOBS:-$(nproc)}
 cmake --preset coverage >/dev/null
 cmake --build build/coverage --parallel "$jobs"
-find build/coverage -name '*.gcda' -delete
 status=0
-ctest --test-dir build/coverage --output-on-failure --parallel "$jobs" --exclude-regex '^(e2e/crash|bench)$|RoundMemoryTest' "$@" ||
-  status=$?
-gcovr --root "$root" --object-directory build/coverage --exclude 'tests/' --exclude 'build/' --gcov-ignore-parse-errors -j "$jobs" \
+# measure NAME CTEST_ARGUMENTS: the tests that they choose, into counters of their own.
+measure() {
+  find build/coverage -name '*.gcda' -delete
+  ctest --test-dir build/coverage --output-on-failure --parallel "$jobs" "${@:2}" || status=$?
+  gcovr --root "$root" --object-directory build/coverage --exclude 'tests/' --exclude 'build/' \
+    --gcov-ignore-parse-errors -j "$jobs" --json "build/coverage/$1.json" build/coverage
+}
+# A process that is killed while it writes its counters spoils them for all that come later, so the tests that start
+# processes are counted apart.
+processes='^(e2e|e2e/faults)$|^worker/trainer\.'
+measure units --exclude-regex "^e2e/crash\$|^bench\$|RoundMemoryTest|$processes"
+measure processes --tests-regex "$processes"
+gcovr --root "$root" --add-tracefile build/coverage/units.json --add-tracefile build/coverage/processes.json \
   --txt build/coverage/coverage.txt --json-summary build/coverage/coverage.json
 python3 - build/coverage/coverage.json <<'PYTHON'
 import collections, json, sys

@@ -25,7 +25,7 @@ measure() {
   gcovr --root "$root" --object-directory build/coverage --exclude 'tests/' --exclude 'build/' \
     --gcov-ignore-parse-errors -j "$jobs" --json "build/coverage/$1.json" build/coverage
 }
-# A process that is killed while it writes its counters spoils them for all that come later, so the tests that start
+# A process that is killed while it writes its counters can spoil them for all that come later, so the tests that start
 # processes are counted apart.
 processes='^(e2e|e2e/faults)$|^worker/trainer\.'
 measure units --exclude-regex "^e2e/crash\$|^bench\$|RoundMemoryTest|$processes"

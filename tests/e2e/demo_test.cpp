@@ -10,6 +10,7 @@
 namespace fedmesh::e2e {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -79,7 +80,9 @@ TEST_F(Demo, FailsWhereTheJobDoes) {
                                 "--data", net_.write_table("one.csv", 1), "--data",
                                 "digits:rows=10,seed=1"});  // not this job's data: declines
   EXPECT_EQ(ran.code, 1);
-  EXPECT_THAT(ran.err, HasSubstr("the job ended as failed: too few workers: 1 of at least 2"));
+  // A slow machine misses the deadline with the other worker too.
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("the job ended as failed: too few workers: "),
+                             HasSubstr(" of at least 2 workers enrolled")));
   EXPECT_THAT(left(), IsEmpty());
 }
 

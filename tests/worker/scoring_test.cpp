@@ -67,5 +67,27 @@ TEST_F(ScoringTest, CommitsToItsScoreAndOpensIt) {
             record->commitment);
 }
 
+TEST_F(ScoringTest, TheStatusSaysHowFarTheScoreIs) {
+  const auto status = [&] { return worker_->status(now_); };
+  link();
+  open_scoring();
+  EXPECT_EQ(status(), "clinics round 0: fetching the model to score (60 s left)");
+  tasks_.clear();
+  serve_blobs();
+  EXPECT_EQ(status(), "clinics round 0: scoring (60 s left)");
+  trainer::EvaluateResult result;
+  result.count = 50;
+  answer(trainer::TaskKind::evaluate, result);
+  EXPECT_EQ(status(), "clinics round 0: score committed, waiting for the other validators");
+  const auto record = take_record<protocol::ScoreCommit>(ledger::RecordKind::score_commit);
+  ASSERT_TRUE(record.has_value()) << said();
+  round_.validators[0].commitment = record->commitment;
+  put_round(RoundPhase::unveiling);
+  EXPECT_EQ(status(), "clinics round 0: score committed, waiting for the other validators");
+  round_.validators[0].score = protocol::Score{0, 0, 50};
+  put_round(RoundPhase::unveiling);
+  EXPECT_EQ(status(), "clinics round 0: scored, waiting for the round's end");
+}
+
 }  // namespace
 }  // namespace fedmesh::worker

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/crypto/digest.h"
+#include "coordinator/audit/job_story.h"
 #include "coordinator/ledger/entries.h"
 #include "tests/coordinator/audit/world.h"
 
@@ -99,6 +100,8 @@ TEST_F(RecountTest, FindsAWrongRound) {
       {"sent its attestation", [](RoundState& r) { r.members[0].attested.reset(); }},
       {"not bound", [](RoundState& r) { r.members[0].attested->bytes[0] ^= 1; }},
       {"disagree whether", [](RoundState& r) { r.members[0].member.bytes[0] ^= 1; }},
+      {"a committee of 0", [](RoundState& r) { r.members.clear(); }},
+      {"the round key of member", [](RoundState& r) { r.members[0].round_key->bytes[0] ^= 1; }},
       {"reveal set's root", [](RoundState& r) { r.reveal_set_root->bytes[0] ^= 1; }},
       {"an epsilon of 1 nano", [](RoundState& r) { r.epsilon_nano = 1; }},
       {"charged for", [](RoundState& r) { r.charged = false; }},
@@ -172,6 +175,17 @@ class StoryTest : public RecountTest {
   std::string refusal() {
     const auto result = count();
     return result.ok() ? "nothing noticed" : result.error().detail;
+  }
+  // Of the story alone, before anything is held against the state.
+  std::string story() const {
+    const auto result = read_story(ledger_.genesis, records_, world_->job());
+    return result.ok() ? "nothing noticed" : result.error().detail;
+  }
+  template <class Payload>
+  void change_payload(std::size_t i, const std::function<void(Payload&)>& edit) {
+    auto payload = *protocol::decode_payload<Payload>(record(i).payload);
+    edit(payload);
+    record(i).payload = codec::encode(payload);
   }
 };
 
@@ -247,6 +261,67 @@ TEST_F(StoryTest, FindsARecordForARoundThatIsNotOpen) {
   payload.slot.round = RoundNumber{2};
   record(commit).payload = codec::encode(payload);
   EXPECT_THAT(refusal(), HasSubstr("round 2, which is not open"));
+}
+
+TEST_F(StoryTest, FindsAJobThatNothingOrTwoRecordsCreate) {
+  EXPECT_EQ(story(), "nothing noticed");
+  const auto job = records_.begin();
+  ASSERT_EQ(job->record->kind, ledger::RecordKind::job);
+  const JobRecord again = *job;
+  records_.insert(job, again);
+  EXPECT_THAT(story(), HasSubstr("the job is created twice"));
+  records_.erase(records_.begin(), records_.begin() + 2);
+  EXPECT_THAT(story(), HasSubstr("before the record that creates the job"));
+  records_.clear();
+  EXPECT_THAT(story(), HasSubstr("no record of the ledger creates it"));
+}
+
+TEST_F(StoryTest, FindsAWorkerThatEnrolsOrDeclinesTwice) {
+  const std::size_t enrol = first(ledger::RecordKind::enrol);
+  record(enrol + 1).author = record(enrol).author;
+  EXPECT_THAT(story(), HasSubstr("enrolled twice"));
+  for (const std::size_t i : {enrol, enrol + 1}) record(i).kind = ledger::RecordKind::decline;
+  EXPECT_THAT(story(), HasSubstr("declined twice"));
+}
+
+TEST_F(StoryTest, FindsAnEnrolmentWithAnotherSchema) {
+  change_payload<protocol::Enrol>(first(ledger::RecordKind::enrol),
+                                  [](protocol::Enrol& enrol) { enrol.schema_hash.bytes[0] ^= 1; });
+  EXPECT_THAT(story(), HasSubstr("data of another schema"));
+}
+
+TEST_F(StoryTest, OnlyOwnerAndOperatorsStopAJobAndThenItIsOver) {
+  const std::size_t stop = first(ledger::RecordKind::enrol);
+  record(stop).kind = ledger::RecordKind::stop;
+  EXPECT_THAT(story(), HasSubstr("neither the job's owner nor an operator"));
+  record(stop).author = record(first(ledger::RecordKind::job)).author;
+  EXPECT_THAT(story(), HasSubstr("it comes after the job was stopped"));
+}
+
+TEST_F(StoryTest, FindsABeaconForARoundThatIsPast) {
+  std::size_t second = first(ledger::RecordKind::beacon) + 1;
+  while (records_[second].record->kind != ledger::RecordKind::beacon) ++second;
+  const auto with_round = [&](std::uint64_t round) {
+    change_payload<protocol::Beacon>(
+        second, [&](protocol::Beacon& beacon) { beacon.slot.round = RoundNumber{round}; });
+    return story();
+  };
+  EXPECT_THAT(with_round(1), HasSubstr("round 1 has begun already"));
+  EXPECT_THAT(with_round(0), HasSubstr("the beacon is for round 0, after round 1"));
+}
+
+TEST_F(StoryTest, FindsAPhaseThatEndsWithinABlock) {
+  const std::size_t reveal = first(ledger::RecordKind::reveal);
+  records_[reveal].header = records_[reveal - 1].header;
+  EXPECT_THAT(story(), HasSubstr("a phase ended and the next began in one block"));
+}
+
+TEST_F(StoryTest, FindsAnAggregatorThatVouchesForWhatIsNotThere) {
+  const std::size_t avail = first(ledger::RecordKind::avail);
+  change_payload<protocol::Avail>(avail, [](protocol::Avail& said) { said.bitmap[0] |= 0x80; });
+  EXPECT_THAT(refusal(), HasSubstr("vouches for an update that is not there"));
+  change_payload<protocol::Avail>(avail, [](protocol::Avail& said) { said.bitmap.push_back(0); });
+  EXPECT_THAT(refusal(), HasSubstr("its bitmap has another size than the cohort"));
 }
 
 }  // namespace

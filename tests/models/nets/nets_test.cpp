@@ -1,3 +1,5 @@
+#include <ATen/ops/add.h>
+#include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +14,7 @@
 #include "models/data/standardise.h"
 #include "models/kernels/dense.h"
 #include "models/nets/evaluation.h"
+#include "models/nets/network.h"
 #include "models/nets/runtime.h"
 #include "models/nets/training.h"
 
@@ -282,6 +285,20 @@ TEST(RuntimeTest, NamesWhatIsThere) {
   EXPECT_EQ(runtime.devices.front(), "cpu");
   EXPECT_EQ(blas_warning(runtime).empty(), !runtime.blas.empty());
   EXPECT_THAT(blas_warning({}), HasSubstr("OpenBLAS"));
+}
+
+TEST(RuntimeTest, WhatLibTorchThrowsBecomesAnError) {
+  const auto shapes = guarded([]() -> Result<int> {
+    (void)at::ones({2}).add(at::ones({3}));
+    return 1;
+  });
+  ASSERT_FALSE(shapes.ok());
+  EXPECT_EQ(shapes.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(shapes.error().detail, HasSubstr("LibTorch failed: The size of tensor"));
+  const auto memory = guarded([]() -> Result<int> { throw std::bad_alloc(); });
+  ASSERT_FALSE(memory.ok());
+  EXPECT_EQ(memory.error().code, ErrorCode::exhausted);
+  EXPECT_THAT(memory.error().detail, HasSubstr("smaller batch_size"));
 }
 
 }  // namespace

@@ -31,16 +31,7 @@ void BlobFetching::down(const NodeId& peer, Instant now, Effects& effects) {
 }
 
 void BlobFetching::want(const BlobExchange::Want& want, Instant now, Effects& effects) {
-  if (store_.holds(want.root)) {
-    const auto kept = want.flush == Flush::yes ? store_.flush(want.root) : Result<void>();
-    finish(want.root);
-    if (kept.ok()) {
-      effects.emplace_back(BlobExchange::Arrived{want.root});
-    } else {
-      effects.emplace_back(BlobExchange::Failed{want.root, kept.error()});
-    }
-    return;
-  }
+  if (store_.holds(want.root)) return held(want.root, want.flush, effects);
   const bool fresh = !wants_.contains(want.root);
   if (fresh && wants_.size() >= limits_.wants_max) {
     effects.emplace_back(BlobExchange::Failed{
@@ -68,6 +59,16 @@ void BlobFetching::forget(const Digest& root, Instant now, Effects& effects) {
   finish(root);
   store_.suspend(root);
   fill_all(now, effects);
+}
+
+void BlobFetching::held(const Digest& root, Flush flush, Effects& effects) {
+  const auto kept = flush == Flush::yes ? store_.flush(root) : Result<void>();
+  finish(root);
+  if (kept.ok()) {
+    effects.emplace_back(BlobExchange::Arrived{root});
+  } else {
+    effects.emplace_back(BlobExchange::Failed{root, kept.error()});
+  }
 }
 
 void BlobFetching::finish(const Digest& root) {
@@ -283,13 +284,10 @@ void BlobFetching::lied(const NodeId& peer, Wanted& wanted, const std::string& w
 }
 
 void BlobFetching::tick(Instant now, Effects& effects) {
-  std::vector<Digest> held;
+  std::vector<std::pair<Digest, Flush>> here;  // it came another way
   for (const auto& [root, wanted] : wants_)
-    if (store_.holds(root)) held.push_back(root);  // it came another way
-  for (const Digest& root : held) {
-    finish(root);
-    effects.emplace_back(BlobExchange::Arrived{root});
-  }
+    if (store_.holds(root)) here.emplace_back(root, wanted.flush);
+  for (const auto& [root, flush] : here) held(root, flush, effects);
   for (auto& [peer, state] : peers_) {
     if (state.active == 0 || now - state.heard < limits_.stall) continue;
     give_up(peer, state, std::nullopt);

@@ -85,6 +85,8 @@ class BlobFetching {
   void lied(const NodeId& peer, Wanted& wanted, const std::string& what, Effects& effects);
   void restart(const Digest& root, Wanted& wanted);
   void finish(const Digest& root);  // the want is over
+  // The store holds it: the want is over, once it is as durable as was asked for.
+  void held(const Digest& root, Flush flush, Effects& effects);
   // The peer's requests for this blob are given up; the pieces are free again.
   void give_up(const NodeId& peer, Peer& state, const std::optional<Digest>& root);
   void release(const NodeId& peer, const Request& request);

@@ -16,7 +16,7 @@ namespace fedmesh::crypto {
 // Call once at the start of main(); stops the process if libsodium cannot be used. Thread-safe,
 // idempotent.
 void initialise();
-std::string library_version();  // "libsodium 1.0.18, OpenSSL 3.0.19": what runs, not what was compiled against
+std::string library_version();  // "libsodium 1.0.18, OpenSSL 3.0.19": what runs here
 
 void wipe(MutableByteView bytes);
 bool equal_constant_time(ByteView a, ByteView b);  // false for different lengths

@@ -95,7 +95,7 @@ FEDMESH_VECTOR_CLONES void compress(State& state, Pointers at, std::size_t block
       v[i + 8] = Words{} + kStart[i];
     }
     v[12] ^= state.bytes;
-    if (last) v[14] = ~v[14];
+    v[14] ^= last ? ~Word{0} : Word{0};
 #pragma GCC unroll 12
     for (int round = 0; round < 12; ++round) {
       const std::uint8_t* s = kOrder[round];

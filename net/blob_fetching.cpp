@@ -164,7 +164,7 @@ void BlobFetching::answered(const NodeId& peer, const Answer& answer, Instant no
     if (page_answer != nullptr && !request.given_up) {
       page(peer, *page_answer, wanted->second, now, effects);
     } else if (chunks_answer != nullptr) {
-      chunks(peer, *chunks_answer, wanted->second, effects);
+      chunks(peer, *chunks_answer, request.check, wanted->second, effects);
     } else if (page_answer == nullptr) {
       missing(peer, root, wanted->second, now);
     }
@@ -180,9 +180,14 @@ void BlobFetching::answered(const NodeId& peer, const Answer& answer, Instant no
 
 void BlobFetching::page(const NodeId& peer, const ManifestPage& page, Wanted& wanted, Instant now,
                         Effects& effects) {
+  const auto add_whole = [&] {  // a short blob comes with its manifest
+    const auto still = wants_.find(page.root);
+    if (!page.whole.empty() && still != wants_.end() && still->second.begun)
+      chunks(peer, Chunks{page.root, 0, page.whole}, false, still->second, effects);
+  };
   if (wanted.begun) {
     wanted.known.insert(peer);
-    return;
+    return add_whole();
   }
   if (page.total > wanted.bytes_max) {  // a lie, or the bound is too low: cannot be told apart
     wanted.missing[peer] = now + 10 * limits_.missing_retry;
@@ -191,7 +196,8 @@ void BlobFetching::page(const NodeId& peer, const ManifestPage& page, Wanted& wa
   }
   const std::uint64_t count = crypto::blob_leaf_count(page.total);
   const bool shaped = (page.first < count || page.first == 0) &&
-                      page.leaves.size() == std::min(kPageLeavesMax, count - page.first);
+                      page.leaves.size() == std::min(kPageLeavesMax, count - page.first) &&
+                      page.whole.size() == (page.total <= kInlineBytes ? page.total : 0);
   const bool next = wanted.source == peer && page.first == wanted.manifest.leaves.size() &&
                     page.total == wanted.manifest.total;
   if (!shaped || (page.first > 0 && !next))
@@ -209,6 +215,7 @@ void BlobFetching::page(const NodeId& peer, const ManifestPage& page, Wanted& wa
   const BlobManifest manifest = std::exchange(wanted.manifest, {});
   wanted.source.reset();
   begin(page.root, manifest, peer, effects);
+  add_whole();
 }
 
 void BlobFetching::begin(const Digest& root, const BlobManifest& manifest,
@@ -232,7 +239,7 @@ void BlobFetching::begin(const Digest& root, const BlobManifest& manifest,
   wanted.cursor = 0;
 }
 
-void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, Wanted& wanted,
+void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, bool checked, Wanted& wanted,
                           Effects& effects) {
   if (!wanted.begun) return;  // begun anew since it was asked
   const auto added = store_.add(chunks.root, chunks.first, chunks.bytes);
@@ -241,10 +248,8 @@ void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, Wanted& want
     effects.emplace_back(BlobExchange::Arrived{chunks.root});
     return;
   }
-  if (!added.ok() && added.error().code == ErrorCode::corruption) {
-    wanted.cursor = std::min(wanted.cursor, chunks.first);
-    return lied(peer, wanted, added.error().detail, effects);
-  }
+  if (!added.ok() && added.error().code == ErrorCode::corruption)
+    return false_chunks(peer, chunks, checked, added.error().detail, wanted, effects);
   if (!added.ok() && added.error().code == ErrorCode::not_found)
     return restart(chunks.root, wanted);
   if (!added.ok()) {
@@ -257,6 +262,14 @@ void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, Wanted& want
   const auto hole = store_.next_missing(chunks.root, chunks.first);
   if (hole && *hole / kPieceLeaves == chunks.first / kPieceLeaves)
     wanted.cursor = std::min(wanted.cursor, *hole);
+}
+
+// A holder does not hash what it serves. Asked again, it does, and then answers for every byte.
+void BlobFetching::false_chunks(const NodeId& peer, const Chunks& chunks, bool checked,
+                                const std::string& what, Wanted& wanted, Effects& effects) {
+  wanted.cursor = std::min(wanted.cursor, chunks.first);
+  if (checked || wanted.doubted.size() >= kLiarsMax) return lied(peer, wanted, what, effects);
+  wanted.doubted.insert(peer);
 }
 
 // Its owner removed what had come; the want stands.
@@ -336,7 +349,8 @@ bool BlobFetching::ask(const NodeId& peer, Peer& state, const Digest& root, Want
   const auto piece = next_piece(peer, root, wanted, now);
   if (!piece) return false;
   if (!known) wanted.probed.insert(peer);
-  send(peer, state, Request{root, false, piece->first, piece->count, now}, now, effects);
+  const bool check = wanted.doubted.contains(peer);
+  send(peer, state, Request{root, false, piece->first, piece->count, now, check}, now, effects);
   return true;
 }
 
@@ -347,7 +361,7 @@ bool BlobFetching::ask_manifest(const NodeId& peer, Peer& state, const Digest& r
   if (!wanted.source && wanted.probed.size() >= limits_.probes_max) return false;
   wanted.probed.insert(peer);
   const std::uint64_t first = wanted.source ? wanted.manifest.leaves.size() : 0;
-  send(peer, state, Request{root, true, first, 0, now}, now, effects);
+  send(peer, state, Request{root, true, first, 0, now, false}, now, effects);
   return true;
 }
 
@@ -380,9 +394,9 @@ void BlobFetching::send(const NodeId& peer, Peer& state, const Request& request,
   ++state.active;
   ++active_;
   effects.emplace_back(BlobExchange::Send{
-      peer, request.manifest
-                ? encode_bulk(ManifestRequest{request.root, request.first})
-                : encode_bulk(ChunkRequest{request.root, request.first, request.count})});
+      peer, request.manifest ? encode_bulk(ManifestRequest{request.root, request.first})
+                             : encode_bulk(ChunkRequest{request.root, request.first, request.count,
+                                                        request.check})});
 }
 
 void BlobFetching::add_to(BlobExchange::Stats& stats) const {

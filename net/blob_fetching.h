@@ -41,6 +41,7 @@ class BlobFetching {
     std::uint64_t first = 0;
     std::uint32_t count = 0;
     Instant sent;
+    bool check = false;  // the holder looks at its disk: what comes is its word
     bool given_up = false;
   };
   struct Peer {
@@ -72,16 +73,20 @@ class BlobFetching {
     std::set<NodeId> known;             // to have it
     std::set<NodeId> probed;            // asked without knowing, not answered yet
     std::map<NodeId, Instant> missing;  // not asked before
+    std::set<NodeId> doubted;           // sent false chunks; their disk may be to blame, once
     std::set<NodeId> liars;             // not asked again
   };
   using Wants = std::map<Digest, Wanted>;
 
   void page(const NodeId& peer, const ManifestPage& page, Wanted& wanted, Instant now,
             Effects& effects);
-  void chunks(const NodeId& peer, const Chunks& chunks, Wanted& wanted, Effects& effects);
+  void chunks(const NodeId& peer, const Chunks& chunks, bool checked, Wanted& wanted,
+              Effects& effects);
   void missing(const NodeId& peer, const Digest& root, Wanted& wanted, Instant now);
   void begin(const Digest& root, const BlobManifest& manifest, const std::optional<NodeId>& from,
              Effects& effects);
+  void false_chunks(const NodeId& peer, const Chunks& chunks, bool checked, const std::string& what,
+                    Wanted& wanted, Effects& effects);
   void lied(const NodeId& peer, Wanted& wanted, const std::string& what, Effects& effects);
   void restart(const Digest& root, Wanted& wanted);
   void finish(const Digest& root);  // the want is over

@@ -23,7 +23,7 @@ Bytes with_kind(Kind kind, const Message& message) {
 template <class Message>
 Result<BulkMessage> decode_as(ByteView body) {
   const codec::Limits limits{
-      .bytes = 256u << 10, .elements = kPageLeavesMax, .blob = 32, .depth = 3};
+      .bytes = 256u << 10, .elements = kPageLeavesMax, .blob = kInlineBytes, .depth = 3};
   FM_TRY(Message message, codec::decode<Message>(body, limits));
   return BulkMessage(std::move(message));
 }

@@ -18,6 +18,7 @@ namespace fedmesh::net {
 inline constexpr std::uint64_t kPageLeavesMax = 1024;  // of one manifest page
 inline constexpr std::uint64_t kPieceLeaves = 4;       // of one chunks message, at most
 inline constexpr std::uint64_t kPieceBytes = kPieceLeaves * crypto::kBlobLeafBytes;
+inline constexpr std::uint64_t kInlineBytes = crypto::kBlobLeafBytes;  // come with their manifest
 inline constexpr std::size_t kUnansweredMax = 64;  // requests of one side; more ends the link
 inline constexpr std::size_t kChunksHeaderBytes = 1 + 32 + 8;
 
@@ -31,7 +32,10 @@ struct ChunkRequest {
   Digest root;
   std::uint64_t first = 0;
   std::uint32_t count = 0;  // 1 to kPieceLeaves, within the blob
-  FM_FIELDS(root, first, count)
+  // The asker was sent bytes that are not those of their leaves: the holder is to look whether its
+  // disk damaged them.
+  bool check = false;
+  FM_FIELDS(root, first, count, check)
 };
 
 // holder -> asker
@@ -40,7 +44,8 @@ struct ManifestPage {
   std::uint64_t total = 0;
   std::uint64_t first = 0;
   std::vector<Digest> leaves;  // kPageLeavesMax, or what is left
-  FM_FIELDS(root, total, first, leaves)
+  Bytes whole{};               // the blob's bytes, up to kInlineBytes; empty for a longer one
+  FM_FIELDS(root, total, first, leaves, whole)
 };
 struct Chunks {
   Digest root;

@@ -21,6 +21,11 @@ Result<Bytes> page(BlobReader& reader, const ManifestRequest& request) {
       std::min<std::uint64_t>(kPageLeavesMax, manifest.leaves.size() - request.first);
   const auto from = manifest.leaves.begin() + static_cast<std::ptrdiff_t>(request.first);
   page.leaves.assign(from, from + static_cast<std::ptrdiff_t>(count));
+  if (manifest.total <= kInlineBytes) {
+    page.whole.resize(manifest.total);
+    const auto read = reader.read(0, page.whole);
+    if (!read.ok()) return not_found(read.error().detail);
+  }
   return encode_bulk(page);
 }
 
@@ -29,6 +34,7 @@ Result<Bytes> chunks(BlobReader& reader, const ChunkRequest& request) {
   if (request.count == 0 || request.count > kPieceLeaves || request.first >= leaves ||
       request.count > leaves - request.first)
     return invalid_argument("it asks for chunks that the blob does not have");
+  if (request.check) reader.doubt();
   const std::uint64_t at = request.first * crypto::kBlobLeafBytes;
   const std::uint64_t size =
       std::min<std::uint64_t>(request.count * crypto::kBlobLeafBytes, reader.size() - at);
@@ -113,7 +119,7 @@ Result<BlobReader*> BlobServing::reader(const Digest& root, Instant now) {
       readers_.erase(std::min_element(
           readers_.begin(), readers_.end(),
           [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
-    FM_TRY(auto opened, store_.open(root));
+    FM_TRY(auto opened, store_.open(root, Verify::found));
     found = readers_.emplace(root, Open{std::move(opened), now}).first;
   }
   found->second.used = now;

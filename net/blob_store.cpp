@@ -196,10 +196,12 @@ class BlobStore::Reader final : public BlobReader {
         root_(root),
         opened_(std::move(opened)),
         manifest_(std::move(manifest)),
-        checked_(manifest_.leaves.size(), verify == Verify::no) {}
+        checked_(manifest_.leaves.size(),
+                 verify == Verify::no || (verify == Verify::found && !opened_.found)) {}
 
   std::uint64_t size() const override { return manifest_.total; }
   const BlobManifest& manifest() const override { return manifest_; }
+  void doubt() override { checked_.assign(manifest_.leaves.size(), false); }
   Result<void> read(std::uint64_t offset, MutableByteView to) override {
     if (offset > manifest_.total || to.size() > manifest_.total - offset)
       return invalid_argument("blob " + root_.short_hex() + " has " +

@@ -58,9 +58,12 @@ class BlobReader {
   virtual ~BlobReader() = default;
   virtual std::uint64_t size() const = 0;
   virtual const BlobManifest& manifest() const = 0;
-  // Fills `to`. Every leaf is checked when this reader first takes a byte from it; corruption: it
-  // was damaged on the disk, and the store has dropped the blob. invalid_argument: beyond the end.
+  // Fills `to`. A leaf that is to be checked is when this reader first takes a byte from it;
+  // corruption: it was damaged on the disk, and the store has dropped the blob. invalid_argument:
+  // beyond the end.
   virtual Result<void> read(std::uint64_t offset, MutableByteView to) = 0;
+  // Every leaf is checked again, or for the first time, when it is read next.
+  virtual void doubt() = 0;
 };
 
 // A blob that is being made, without knowing its root or length before. What was appended is gone
@@ -76,8 +79,10 @@ class BlobWriter {
 // long as it may be needed here.
 enum class Flush : bool { no, yes };
 
-// Whether a reader checks leaves. `no` is for who authenticates every byte itself.
-enum class Verify : bool { no, leaves };
+// Which leaves a reader checks. `no` is for who authenticates every byte itself; `found` for who is
+// told where they do not: it leaves out blobs that this store received or made, checking them,
+// since it was opened.
+enum class Verify { no, found, leaves };
 
 class BlobStore {
  public:

@@ -61,6 +61,7 @@ void BlobStore::Impl::load_whole(const Digest& root) {
   if (manifest.ok()) {
     bytes_ += blob_file_bytes(manifest->total);
     insert(root, manifest->total, Flush::no);  // whether it was is not known
+    whole_.at(root).found = true;
   } else if (manifest.error().code == ErrorCode::corruption) {
     (void)disk_.remove(path_of(root));
   }
@@ -139,6 +140,7 @@ Result<BlobStore::Impl::Opened> BlobStore::Impl::open_file(const Digest& root) {
   if (found == whole_.end()) return not_found("blob " + root.short_hex() + " is not here");
   Opened opened;
   opened.generation = found->second.generation;
+  opened.found = found->second.found;
   auto file = disk_.open(path_of(root), Disk::Mode::read);
   if (!file.ok()) {
     if (file.error().code == ErrorCode::not_found) drop_whole(root);  // somebody removed the file

@@ -34,6 +34,7 @@ class BlobStore::Impl {
   struct Opened {
     std::unique_ptr<DiskFile> file;
     std::uint64_t generation = 0;
+    bool found = false;                  // when the store was opened
     std::shared_ptr<const bool> in_use;  // shared with the index
   };
   Result<Opened> open_file(const Digest& root);
@@ -72,6 +73,7 @@ class BlobStore::Impl {
     std::uint64_t generation = 0;
     std::uint64_t age = 0;  // its place in by_age_
     Flush flushed = Flush::yes;
+    bool found = false;  // when the store was opened: nobody has seen its bytes since
     std::shared_ptr<const bool> in_use = std::make_shared<const bool>(true);
     std::weak_ptr<const Incoming> incoming{};  // while a late add() may still write to its file
   };

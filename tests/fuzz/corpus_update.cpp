@@ -54,7 +54,7 @@ void add_bulk(Corpus& corpus) {
   Bytes fetch = chunk(small_root.view());
   fetch.push_back(kUp);
   for (const Bytes& message : {net::encode_bulk(net::ManifestPage{
-                                   small_root, small.size(), 0, {crypto::blob_leaf(small)}}),
+                                   small_root, small.size(), 0, {crypto::blob_leaf(small)}, small}),
                                pieces(small_root, 0, small)})
     append(fetch, prefixed(kReceived, chunk(message)));
   fetch.push_back(kTick);

@@ -36,10 +36,14 @@ TEST(BlobMessagesTest, EncodeAsDocumented) {
   const std::pair<const char*, Bytes> golden[] = {
       {"b721ee8b868a5b68505b4ed0be63bd0a69828fe758bec5bc337e5e83f2c66c88",
        encode_bulk(ManifestRequest{root, 4096})},
-      {"0e67563e584597132bb82ac68391f62ea9071452e4f18e82e13528a6a0ba8eb2",
+      {"886ce16243d8928862939e3da92eb1845bdc7fad97892c40835a0df4c41a6748",
        encode_bulk(ChunkRequest{root, 12, 4})},
-      {"c146ffce8f9092ddfb5ed942c60a4c27db2b8695544f64bce39efeeb68f470af",
+      {"4b6cd554d48cc1e1cb9bb6c1a401a550cb73bc6e4b7c106bb2aa8c1f49b6fabb",
+       encode_bulk(ChunkRequest{root, 12, 4, true})},
+      {"c8b66d15d16aa9765ed54082266110f1f3abc096e932df0a440919f446074c4f",
        encode_bulk(ManifestPage{root, 70000, 0, {root, root}})},
+      {"08ced664d1c6f85c2277458ee8eed468f02ecb9d14d73bf087e6781ace590d80",
+       encode_bulk(ManifestPage{root, 3, 0, {root}, to_bytes(as_bytes("abc"))})},
       {"4a3569e68a18add9d3cd64e91b9571bec273210d9ed01a83362f90ef5ebf137c", chunks},
       {"3514f1b104c90100ce98f4a57156d951efc278c53d8f5d76bd9102cac5efa9fc",
        encode_bulk(Missing{root})},
@@ -218,6 +222,92 @@ TEST(BlobExchangeTest, LiarsAreLeftAndHonestHoldersFinish) {
     EXPECT_THAT(swarm[2].failed, IsEmpty());
     EXPECT_EQ(*swarm[2].store->read_all(root, blob.size()), blob);
   }
+}
+
+// Its bytes on the holder's disk, behind the store's back.
+void damage(Swarm& swarm, std::size_t node, const Digest& root, std::uint64_t at) {
+  auto file = swarm[node].disk.open("blobs/" + root.hex(), Disk::Mode::update);
+  ASSERT_TRUE(file.ok() && (*file)->write(at, Bytes(1, 0x55)).ok());
+}
+
+// A holder does not hash what it made itself. Asked again it looks, finds the damage and says that
+// it does not have the blob any more: nobody is cut off for a broken disk.
+TEST(BlobExchangeTest, AHolderIsToldThatItsDiskDamagedABlob) {
+  for (const std::size_t size : {std::size_t{1000}, 30 * kBlobLeafBytes}) {
+    Swarm swarm(10, 3);
+    const Bytes blob = blob_of(10, size);
+    const Digest root = crypto::blob_root(blob);
+    for (std::size_t i = 0; i < 2; ++i) ASSERT_TRUE(swarm[i].store->put(blob).ok());
+    damage(swarm, 0, root, size - 1);
+    swarm.link(0, 2);
+    swarm.want(2, root);
+    EXPECT_FALSE(swarm.run(Duration(2'000), [&] { return has(swarm, 2, root); })) << size;
+    EXPECT_FALSE(has(swarm, 0, root)) << size;
+    EXPECT_TRUE(swarm.linked(0, 2)) << size;
+    swarm.link(1, 2);
+    ASSERT_TRUE(swarm.run(kMinute, [&] { return has(swarm, 2, root); })) << size;
+    EXPECT_EQ(*swarm[2].store->read_all(root, size), blob);
+  }
+}
+
+TEST(BlobExchangeTest, AHolderChecksWhatAnEarlierProcessLeft) {
+  Swarm swarm(11, 2);
+  const Digest root = swarm[0].store->put(blob_of(11, 8 * kBlobLeafBytes)).value();
+  damage(swarm, 0, root, 5 * kBlobLeafBytes);
+  swarm.restart(0, false);
+  std::size_t pieces = 0;
+  swarm[0].tamper = [&](Bytes b) {
+    if (b.size() > kBlobLeafBytes) ++pieces;
+    return b;
+  };
+  swarm.link(0, 1);
+  swarm.want(1, root);
+  ASSERT_TRUE(swarm.run(kMinute, [&] { return !has(swarm, 0, root); }));
+  EXPECT_LE(pieces, 1u);  // the damaged one never left
+}
+
+TEST(BlobExchangeTest, AShortBlobComesWithItsManifest) {
+  for (const auto& [size, answers] : {std::pair{kBlobLeafBytes, 1}, {kBlobLeafBytes + 1, 2}}) {
+    Swarm swarm(12, 2);
+    int sent = 0;
+    swarm[0].tamper = [&](Bytes b) {
+      ++sent;
+      return b;
+    };
+    const Digest root = swarm[0].store->put(blob_of(12, size)).value();
+    swarm.link(0, 1);
+    swarm.want(1, root);
+    ASSERT_TRUE(swarm.run(kMinute, [&] { return has(swarm, 1, root); }));
+    EXPECT_EQ(sent, answers);
+  }
+}
+
+TEST(BlobExchangeTest, AShortBlobOfAnotherLengthOrWithOtherBytesEndsTheLink) {
+  const Bytes blob = blob_of(13, 1000);
+  const Digest root = crypto::blob_root(blob);
+  const ManifestPage page{root, 1000, 0, manifest_of(blob).leaves, blob};
+  for (const Bytes& whole : {Bytes(), Bytes(blob.begin(), blob.end() - 1), Bytes(1001)}) {
+    Swarm swarm(13, 2);
+    ASSERT_TRUE(swarm[0].store->put(blob).ok());
+    swarm[0].tamper = [&](Bytes) {
+      ManifestPage lie = page;
+      lie.whole = whole;
+      return encode_bulk(lie);
+    };
+    swarm.link(0, 1);
+    swarm.want(1, root);
+    EXPECT_TRUE(swarm.run(kMinute, [&] { return !swarm.linked(0, 1); })) << whole.size();
+  }
+  Swarm swarm(13, 2);  // right but for one byte, and so is what it sends when it was asked to look
+  ASSERT_TRUE(swarm[0].store->put(blob).ok());
+  swarm[0].tamper = [&](Bytes b) {
+    b.back() ^= 1;
+    return b;
+  };
+  swarm.link(0, 1);
+  swarm.want(1, root);
+  EXPECT_TRUE(swarm.run(kMinute, [&] { return !swarm.linked(0, 1); }));
+  EXPECT_THAT(swarm[1].disconnected[swarm.id(0)], HasSubstr("is not what its leaf says"));
 }
 
 TEST(BlobExchangeTest, ABlobBeyondTheBoundIsNotTaken) {

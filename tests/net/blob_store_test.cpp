@@ -227,6 +227,35 @@ TEST(BlobStoreTest, DamageAtRestIsFoundWhenReadAndTheBlobDropped) {
   }
 }
 
+TEST(BlobStoreTest, WhatAnotherProcessLeftIsCheckedWhereOwnBlobsAreTrustedUntilDoubted) {
+  const Bytes blob = blob_of(6, 3 * kBlobLeafBytes);
+  PowerLossDisk disk;
+  auto store = open_on(disk);
+  const Digest root = store->put(blob).value();
+  const auto damaged = [&] {
+    auto file = disk.open(std::filesystem::path(kFolder) / root.hex(), Disk::Mode::update).value();
+    ASSERT_TRUE(file->write(100, blob_of(9, 1)).ok());
+  };
+  Bytes all(blob.size());
+  auto reader = store->open(root, Verify::found).value();
+  damaged();
+  EXPECT_TRUE(reader->read(0, all).ok());
+  EXPECT_NE(all, blob);
+  store.reset();
+  store = open_on(disk);
+  EXPECT_EQ(store->open(root, Verify::found).value()->read(0, all).error().code,
+            ErrorCode::corruption);
+  EXPECT_FALSE(store->holds(root));
+
+  ASSERT_TRUE(store->put(blob).ok());
+  reader = store->open(root, Verify::found).value();
+  EXPECT_TRUE(reader->read(0, all).ok());
+  damaged();
+  reader->doubt();
+  EXPECT_EQ(reader->read(0, all).error().code, ErrorCode::corruption);
+  EXPECT_FALSE(store->holds(root));
+}
+
 TEST(BlobStoreTest, RoomComesFromSuspendedPartialsThenTheOldestUnpinned) {
   PowerLossDisk disk;
   const std::uint64_t file = kBlobLeafBytes + 32 + 16;

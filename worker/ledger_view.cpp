@@ -259,11 +259,12 @@ void Worker::end_job(JobView& job) {
 // A contribution of this worker's own, with its proof: the receipt.
 void Worker::take_contribution(const protocol::StateUpdate& update,
                                const ledger::StateEntry& entry) {
-  if (!receipts_wanted_.contains(entry.key)) return;
+  if (!receipts_wanted_.contains(entry.key) && !receipts_hoped_for_.contains(entry.key)) return;
   const auto contribution = protocol::decode_state<protocol::Contribution>(*entry.value);
   const bool mine =
       contribution.ok() && contribution->worker == id_ &&
       entry.key == protocol::contribution_key(contribution->job, contribution->slot.round, id_);
+  receipts_hoped_for_.erase(entry.key);
   if (!mine) {
     receipts_wanted_.erase(entry.key);
     return;

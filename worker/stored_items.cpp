@@ -184,7 +184,7 @@ void Worker::erase_orphans() {
     const auto item = parse_item(name);
     if (!item || !jobs_.contains(item->job)) orphans.push_back(name);
   }
-  for (const auto& name : orphans) erase(name);
+  for (const auto& name : orphans) give_up_restored(name);
   orphans_at_ = now_ + Duration(60'000);
 }
 
@@ -195,7 +195,21 @@ void Worker::erase_restored(const JobId& job,
     const auto item = parse_item(name);
     if (item && item->job == job && is_over(item->slot)) names.push_back(name);
   }
-  for (const auto& name : names) erase(name);
+  for (const auto& name : names) give_up_restored(name);
+}
+
+// What an earlier process left and this one came too late for. That process may have ended between
+// its reveal and learning that the reveal is final: then there is a receipt, which is asked for
+// once.
+void Worker::give_up_restored(const std::string& name) {
+  const auto item = parse_item(name);
+  if (item && name.starts_with("opening-") && peer_ && welcomed_ &&
+      receipts_hoped_for_.size() < kReceiptsWantedMax) {
+    const std::string key = protocol::contribution_key(item->job, item->slot.round, id_);
+    if (!receipts_wanted_.contains(key) && receipts_hoped_for_.insert(key).second)
+      send(protocol::StateQuery{0, key, "", 1});
+  }
+  erase(name);
 }
 
 }  // namespace fedmesh::worker

@@ -129,6 +129,7 @@ class Worker {
   void remember_head();
   void erase_orphans();
   void erase_restored(const JobId& job, const std::function<bool(const protocol::Slot&)>& is_over);
+  void give_up_restored(const std::string& name);
   void promise_receipt(const JobView& job);
   void want_receipt(const JobView& job);
   void forget_receipt(const std::string& key);
@@ -196,6 +197,7 @@ class Worker {
   std::uint64_t next_task_ = 1;
   // State keys of own contributions whose receipts are not stored yet, and when to ask for them.
   std::map<std::string, Instant> receipts_wanted_;
+  std::set<std::string> receipts_hoped_for_;  // nobody knows whether there are any
 
   // The data set in use; jobs with one schema share it.
   std::optional<Digest> data_schema_;

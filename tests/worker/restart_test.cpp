@@ -58,8 +58,8 @@ TEST_F(RestartTest, BetweenCommitmentAndReveal) {
   settle(first->commitment, RoundPhase::revealing);
   const auto reveal = take_reveal();
   ASSERT_TRUE(reveal.has_value()) << said();
-  const auto key =
-      protocol::open_key(member_secret(2), context(), reveal->keys.at(2), reveal->ciphertext_root);
+  const auto key = protocol::open_key(member_secret(2), crypto::x25519_public(member_secret(2)),
+                                      context(), reveal->keys.at(2), reveal->ciphertext_root);
   ASSERT_TRUE(key.ok());
   EXPECT_EQ(commitment_of(read_update(blobs_.at(reveal->ciphertext_root), *key)),
             first->commitment);
@@ -172,6 +172,36 @@ TEST_F(RestartTest, ARoundThatEndedMeanwhileLeavesNothing) {
   block();
   EXPECT_FALSE(disk_.contains(name));
   EXPECT_FALSE(blobs_.contains(reveal.ciphertext_root));
+}
+
+// It ended between its reveal and hearing that the reveal is final, and the round ended before it
+// was back: the opening is all that says that there may be a receipt.
+TEST_F(RestartTest, ARoundThatEndedMeanwhileIsAskedForItsReceipt) {
+  begin();
+  answer_train(1.0f);
+  const auto commit = take_commit();
+  ASSERT_TRUE(commit.has_value());
+  start();
+  link();
+  take_sent<protocol::StateQuery>();
+  job_.next.round = {1};
+  job_.phase = protocol::JobPhase::drawing;
+  ledger_.put(protocol::spec_key(job_.id), spec_);
+  put_job();
+  block();
+  const auto key = protocol::contribution_key(job_.id, round_.slot.round, worker_->id());
+  auto queries = take_sent<protocol::StateQuery>();
+  std::erase_if(queries, [&](const auto& query) { return query.prefix != key; });
+  ASSERT_EQ(queries.size(), 1u);
+  protocol::Contribution contribution;
+  contribution.job = job_.id;
+  contribution.slot = round_.slot;
+  contribution.worker = worker_->id();
+  contribution.commitment = commit->commitment;
+  ledger_.put(key, contribution);
+  receive(protocol::StateAnswer{0, ledger_.block(now_), false});
+  EXPECT_TRUE(disk_.contains("receipt-" + job_.id.hex() + "-0"));
+  EXPECT_FALSE(disk_.contains(receipt_wanted_item(job_.id, round_.slot.round)));
 }
 
 TEST_F(RestartTest, OfTwoRoundsOnlyTheOneThatIsOverIsErased) {

@@ -126,16 +126,17 @@ TEST_F(WorkerTest, TheRevealCarriesABoxForEveryMember) {
   ASSERT_THAT(reveal->keys, SizeIs(4));
   for (std::size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(reveal->keys[i].member, round_.members[i].member);
-    const auto key =
-        protocol::open_key(member_secret(i), context(), reveal->keys[i], reveal->ciphertext_root);
+    const auto key = protocol::open_key(member_secret(i), crypto::x25519_public(member_secret(i)),
+                                        context(), reveal->keys[i], reveal->ciphertext_root);
     ASSERT_TRUE(key.ok()) << key.error().to_string();
     const auto update = read_update(sealed, *key);
     EXPECT_EQ(commitment_of(update), commitment);
     std::int64_t norm = 0;
     for (const auto value : update.values) norm += std::abs(value);
     EXPECT_LE(norm, spec_.privacy.clip_granules);
-    EXPECT_FALSE(protocol::open_key(member_secret((i + 1) % 4), context(), reveal->keys[i],
-                                    reveal->ciphertext_root)
+    EXPECT_FALSE(protocol::open_key(member_secret((i + 1) % 4),
+                                    crypto::x25519_public(member_secret((i + 1) % 4)), context(),
+                                    reveal->keys[i], reveal->ciphertext_root)
                      .ok())
         << "another member's key does not open it";
   }

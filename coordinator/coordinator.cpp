@@ -33,7 +33,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::create(ledger::Genesis genesis
   FM_TRY(auto restored, parts.items.load());
   self->aggregator_.emplace(self->chain_->id(), self->key_.node_id(), self->blobs_, parts.random,
                             std::move(restored));
-  self->published_ = self->chain_->height();
+  self->settled_ = self->published_ = self->chain_->height();
   return self;
 }
 
@@ -67,6 +67,7 @@ Effects Coordinator::step(Instant clock, Event event) {
   } else {
     run(now);
   }
+  settle();
   return std::move(effects_);
 }
 
@@ -209,9 +210,32 @@ void Coordinator::handle(Instant, const NodeId& peer, const Other&) {
 // runs until nothing more happens; the bound only spreads very long chains over several ticks.
 void Coordinator::run(Instant now) {
   consensus_wake_.reset();
-  for (int i = 0; i < kRunsMax; ++i)
-    if (halted_ || !run_once(now)) return;
-  consensus_wake_ = now;
+  int runs = 0;
+  while (runs < kRunsMax && !halted_ && run_once(now)) ++runs;
+  if (runs == kRunsMax) consensus_wake_ = now;
+}
+
+// Blocks that follow from one another are flushed together. Before they are durable nothing leaves
+// this node, and nothing is erased because of them.
+void Coordinator::settle() {
+  if (chain_->height() != settled_) {
+    const auto kept = chain_->flush();
+    if (!kept.ok()) {
+      effects_.clear();
+      return halt(kept.error());
+    }
+    settled_ = chain_->height();
+  }
+  for (const Digest& root : std::exchange(dropped_, {})) drop_update(root);
+  for (const std::string& name : std::exchange(erased_, {})) {
+    if (const auto gone = items_.erase(name); !gone.ok()) halt(gone.error());
+    crash_point("coordinator.erased-item");
+  }
+}
+
+void Coordinator::drop_update(const Digest& root) {
+  if (!is_needed(root)) blobs_.remove(root);
+  crash_point("coordinator.dropped-update");
 }
 
 // What came before a deadline enters a block before it.
@@ -287,8 +311,7 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
       effects_.push_back(FetchBlob{fetch->root, fetch->bytes, fetch->worker, net::Flush::no});
     } else if (const auto* drop = std::get_if<rounds::DropUpdate>(&effect)) {
       effects_.push_back(ForgetBlob{drop->root});
-      if (!is_needed(drop->root)) blobs_.remove(drop->root);
-      crash_point("coordinator.dropped-update");
+      dropped_.push_back(drop->root);
     } else if (auto* task = std::get_if<rounds::Compute>(&effect)) {
       effects_.push_back(Compute{std::move(task->task)});
     } else if (const auto* over = std::get_if<rounds::ForgetSum>(&effect)) {
@@ -299,8 +322,7 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
       if (!written.ok()) return halt(written.error());  // what relies on it is not said
       crash_point("coordinator.persisted-item");
     } else if (auto* erased = std::get_if<rounds::EraseItem>(&effect)) {
-      if (const auto gone = items_.erase(erased->name); !gone.ok()) halt(gone.error());
-      crash_point("coordinator.erased-item");
+      erased_.push_back(erased->name);
     } else {
       effects_.push_back(Log{std::move(std::get<rounds::Note>(effect).event)});
     }
@@ -342,14 +364,16 @@ void Coordinator::submit_own(ledger::RecordKind kind, const JobId& job, Bytes pa
   last = std::max(last + 1, chain_->next_author_seq(key_.node_id(), job));
   gathered_at_.reset();
   waiting_.push_back(ledger::sign_record(key_, kind, chain_->id(), job, last, std::move(payload)));
+  chain_->trust(waiting_.back());
 }
 
+// What the newest block changed. Subscribers hear of every block, also of one that was flushed
+// together with the next: they see every phase.
 void Coordinator::publish(Instant now) {
   if (chain_->height() == published_) return;
   published_ = chain_->height();
   const auto keys = publisher_.changed(chain_->state());
-  const auto updates = state_updates(*chain_, keys);
-  for (const auto& update : updates) {
+  for (const auto& update : state_updates(*chain_, keys)) {
     const Bytes encoded = protocol::encode_message(update);
     for (auto& [peer, known] : peers_) {
       if (!known.subscribed) continue;

@@ -147,6 +147,8 @@ class Coordinator {
 
   void run(Instant now);
   bool run_once(Instant now);
+  void settle();
+  void drop_update(const Digest& root);
   Instant gathered_at(Instant now) const;
   void take(Instant now, consensus::Effects effects);
   void take(Instant now, rounds::AggregatorEffects effects);
@@ -179,6 +181,8 @@ class Coordinator {
   rounds::EvidenceCollector evidence_;
   std::optional<rounds::Aggregator> aggregator_;
   Publisher publisher_;
+  std::vector<Digest> dropped_;      // updates that nothing is computed from any more
+  std::vector<std::string> erased_;  // names of items
   RoundLog round_log_;
   std::map<NodeId, Peer> peers_;
   std::vector<ledger::Record> waiting_;  // for the next Tick
@@ -193,7 +197,8 @@ class Coordinator {
   std::uint32_t bulk_port_ = 0;
   Duration clock_lead_{0};  // of the ledger's time before this node's clock
   std::optional<Instant> consensus_wake_;
-  Height published_;
+  Height settled_;    // up to here blocks are durable
+  Height published_;  // and told to subscribers
   std::optional<Height> served_at_;
   Instant rejections_since_;
   int rejections_ = 0;

@@ -61,14 +61,15 @@ class CrashPointStore final : public ledger::Store {
   explicit CrashPointStore(ledger::Store& store) : store_(store) {}
   void watch(const Coordinator& coordinator) { coordinator_ = &coordinator; }
 
-  Result<void> append(const ledger::CertifiedBlock& block) override {
+  Result<void> add(const ledger::CertifiedBlock& block) override {
     std::set<std::string> phases;
     if (coordinator_ != nullptr && crash_points_armed()) phases = coordinator_->phases();
     for (const auto& phase : phases) crash_point("coordinator.before-block." + phase);
-    auto done = store_.append(block);
+    auto done = store_.add(block);
     for (const auto& phase : phases) crash_point("coordinator.after-block." + phase);
     return done;
   }
+  Result<void> flush() override { return store_.flush(); }
   Result<ledger::CertifiedBlock> get(Height height) const override { return store_.get(height); }
   Height head() const override { return store_.head(); }
 

@@ -91,7 +91,7 @@ bool Solo::make_block(Instant now, Effects& effects) {
   ledger::CertifiedBlock block{
       std::move(proposal->block),
       ledger::make_certificate(type, chain_.session(), view, header.height, hash, 1, {{0, vote}})};
-  if (auto stored = chain_.commit(block); !stored.ok()) {
+  if (auto stored = chain_.commit_own(block); !stored.ok()) {
     halted_ = true;
     effects.push_back(Halted{stored.error()});
     return false;

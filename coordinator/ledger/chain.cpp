@@ -36,7 +36,7 @@ Result<void> Chain::replay() {
     const Height next = tip_.height.next();
     auto block = store_.get(next);
     if (!block.ok()) return block.error().with_context("stored " + describe(next));
-    if (auto done = commit(std::move(*block), false); !done.ok())
+    if (auto done = commit(std::move(*block), Origin::stored); !done.ok())
       return corruption("stored " + done.error().detail);
   }
   return {};
@@ -85,9 +85,13 @@ Result<void> Chain::verify(const Record& record) {
 Result<void> Chain::verify_hashed(const Record& record, const Digest& hash) {
   if (verified_.contains(hash)) return {};
   FM_TRY_VOID(verify_record(record, id_));
-  if (verified_.size() >= kVerifiedRecords) verified_.clear();
-  verified_.insert(hash);
+  remember_verified(hash);
   return {};
+}
+
+void Chain::remember_verified(const Digest& record_hash) {
+  if (verified_.size() >= kVerifiedRecords) verified_.clear();
+  verified_.insert(record_hash);
 }
 
 Result<void> Chain::check_seq(const Record& record, const NodeId& author) const {
@@ -222,17 +226,24 @@ Result<void> Chain::validate(const Block& block) {
   return {};
 }
 
-Result<void> Chain::commit(CertifiedBlock block) { return commit(std::move(block), true); }
+Result<void> Chain::commit(CertifiedBlock block) {
+  return commit(std::move(block), Origin::received);
+}
 
-Result<void> Chain::commit(CertifiedBlock block, bool store) {
+Result<void> Chain::commit_own(CertifiedBlock block) {
+  return commit(std::move(block), Origin::own);
+}
+
+Result<void> Chain::commit(CertifiedBlock block, Origin origin) {
   const Header& header = block.block.header;
   // The hash covers the header; that these are its records is checked by their root.
   const bool known = executed_ && executed_->tip.hash == header_hash(header) &&
                      body_root(block.block.records) == header.body_root;
   if (!known) FM_TRY_VOID(validate(block.block));
-  if (auto final = verify_certificate(block.certificate, header, genesis_.committee); !final.ok())
-    return final.error().with_context(describe(header.height));
-  if (store) FM_TRY_VOID(store_.append(block));
+  if (origin != Origin::own)
+    if (auto final = verify_certificate(block.certificate, header, genesis_.committee); !final.ok())
+      return final.error().with_context(describe(header.height));
+  if (origin != Origin::stored) FM_TRY_VOID(store_.add(block));
 
   state_.apply(executed_->changes);
   FM_CHECK(state_.root() == header.state_root, "a block has the effects it was executed with");

@@ -90,6 +90,8 @@ class Chain {
   Result<void> check(const Record& record);
   // Envelope and signature alone; what was verified lately is not verified again.
   Result<void> verify(const Record& record);
+  // This process has just signed it for this chain: its signature is not verified.
+  void trust(const Record& record) { remember_verified(record_hash(record)); }
 
   // A block on the head with the admissible candidates in their order, executed. Its timestamp is
   // max(now, parent + 1). It may be empty: whether to use it then is the caller's decision.
@@ -103,7 +105,11 @@ class Chain {
 
   // Verifies certificate and block (executing it unless it was the last one proposed or validated),
   // stores and applies it. On an error nothing has changed; an error of the store is passed on.
+  // Durable after flush(): until then nobody may be told, and nothing be erased that it ended.
   Result<void> commit(CertifiedBlock block);
+  // ... of which this process has just made the certificate: it is not verified.
+  Result<void> commit_own(CertifiedBlock block);
+  Result<void> flush() { return store_.flush(); }
 
  private:
   // The effects of a block that is not final yet.
@@ -126,7 +132,9 @@ class Chain {
   void finish(const BlockContext& context, const Block& block, const State::Savepoint& savepoint,
               Execution& execution);
   Result<Execution> execute(const Block& block);
-  Result<void> commit(CertifiedBlock block, bool store);
+  enum class Origin { stored, received, own };
+  Result<void> commit(CertifiedBlock block, Origin origin);
+  void remember_verified(const Digest& record_hash);
   void enter_logs(const Block& block, const Execution& execution);
 
   Genesis genesis_;

@@ -4,7 +4,7 @@
 
 namespace fedmesh::ledger {
 
-Result<void> MemoryStore::append(const CertifiedBlock& block) {
+Result<void> MemoryStore::add(const CertifiedBlock& block) {
   const Height height = block.block.header.height;
   if (height != head().next())
     return invalid_argument("the store expects block " + std::to_string(head().next().value) +

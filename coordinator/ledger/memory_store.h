@@ -9,7 +9,8 @@ namespace fedmesh::ledger {
 
 class MemoryStore final : public Store {
  public:
-  Result<void> append(const CertifiedBlock& block) override;
+  Result<void> add(const CertifiedBlock& block) override;
+  Result<void> flush() override { return {}; }
   Result<CertifiedBlock> get(Height height) const override;
   Height head() const override { return {blocks_.size()}; }
 

@@ -2,6 +2,7 @@
 // a root that proves every entry, present or absent.
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -56,6 +57,11 @@ class State {
 
   void apply(const Changes& changes);
 
+  // The entry as `decode(const Bytes&)` gives it, a pure function: what it gave for the same bytes
+  // before is not decoded again. nullptr where the entry is absent; valid until the next call.
+  template <class T, class Decode>
+  const T* decoded(std::string_view key, const Decode& decode) const;
+
   // All or nothing: what was changed since construction is undone at destruction unless keep() was
   // called. Savepoints nest like scopes.
   class Savepoint {
@@ -75,6 +81,12 @@ class State {
   };
 
  private:
+  struct Decoded {
+    Bytes from;
+    std::any value;
+  };
+  static constexpr std::size_t kDecodedMax = 256;
+
   void remember(std::string_view key);
   void flush() const;
 
@@ -83,6 +95,24 @@ class State {
   std::size_t open_savepoints_ = 0;
   mutable std::set<std::string, std::less<>> touched_;  // keys that tree_ does not know of yet
   mutable SparseMerkleTree tree_;
+  mutable std::map<std::string, Decoded, std::less<>> decoded_;
 };
+
+template <class T, class Decode>
+const T* State::decoded(std::string_view key, const Decode& decode) const {
+  const Bytes* bytes = get(key);
+  if (bytes == nullptr) return nullptr;
+  auto known = decoded_.find(key);
+  if (known == decoded_.end()) {
+    if (decoded_.size() >= kDecodedMax) decoded_.clear();
+    known = decoded_.try_emplace(std::string(key)).first;
+  }
+  auto& [from, value] = known->second;
+  if (value.type() != typeid(T) || from != *bytes) {
+    value = decode(*bytes);
+    from = *bytes;
+  }
+  return std::any_cast<T>(&value);
+}
 
 }  // namespace fedmesh::ledger

@@ -193,20 +193,28 @@ Result<SealedKey> seal_key(const ContentKey& key, const SealContext& context, co
   return out;
 }
 
-Result<ContentKey> open_key(const crypto::X25519Secret& round_secret, const SealContext& context,
+Result<ContentKey> open_key(const crypto::X25519Secret& round_secret,
+                            const crypto::X25519Public& round_key, const SealContext& context,
                             const SealedKey& sealed, const Digest& ciphertext_root) {
   if (sealed.box.size() != kBoxBytes) return corruption("a sealed key has another length");
   crypto::X25519Public ephemeral;
   std::copy_n(sealed.box.begin(), 32, ephemeral.bytes.begin());
   FM_TRY(const auto shared, crypto::x25519(round_secret, ephemeral));
-  const Bytes about = box_context(context, sealed.member, ephemeral,
-                                  crypto::x25519_public(round_secret), ciphertext_root);
+  const Bytes about = box_context(context, sealed.member, ephemeral, round_key, ciphertext_root);
   const auto box_key = derive("fedmesh/box/v1", shared, about);
   FM_TRY(Bytes plain, aead_decrypt(kCipher, box_key, 0, about, ByteView(sealed.box).subspan(32)));
   ContentKey key;
   std::copy(plain.begin(), plain.end(), key.mutable_view().begin());
   crypto::wipe(plain);
   return key;
+}
+
+bool is_box_of(const ContentKey& key, const SealContext& context,
+               const crypto::X25519Public& round_key, const SealedKey& opened,
+               const Digest& ciphertext_root) {
+  const auto ephemeral =
+      crypto::x25519_public(ephemeral_of(key, context, opened.member, round_key, ciphertext_root));
+  return std::equal(ephemeral.bytes.begin(), ephemeral.bytes.end(), opened.box.begin());
 }
 
 // Every scalar of X25519 is a multiple of the cofactor: a point of low order gives zero under any.

@@ -98,9 +98,16 @@ class SealedUpdate {
 // K for one member. unauthenticated: the member's key is of low order.
 Result<SealedKey> seal_key(const ContentKey& key, const SealContext& context, const NodeId& member,
                            const crypto::X25519Public& round_key, const Digest& ciphertext_root);
-// unauthenticated: not sealed to this key, for this update.
-Result<ContentKey> open_key(const crypto::X25519Secret& round_secret, const SealContext& context,
+// `round_key` is the public half of `round_secret`. unauthenticated: not sealed to this key, for
+// this update.
+Result<ContentKey> open_key(const crypto::X25519Secret& round_secret,
+                            const crypto::X25519Public& round_key, const SealContext& context,
                             const SealedKey& sealed, const Digest& ciphertext_root);
+// Whether the box that gave `key` is seal_key()'s, byte for byte: all of it follows from the key,
+// which open_key() authenticated, and from the ephemeral key, which is derived here.
+bool is_box_of(const ContentKey& key, const SealContext& context,
+               const crypto::X25519Public& round_key, const SealedKey& opened,
+               const Digest& ciphertext_root);
 
 // Whether a key that a member announces can be sealed to: not of low order, not zero.
 bool is_usable_round_key(const crypto::X25519Public& key);

@@ -144,14 +144,24 @@ class HashingSink final : public ByteSink {
   crypto::Sha256 hash_;
 };
 
-// Every box is the one that the content key gives: then no member was handed another key.
+// Every box is the one that the content key gives: then no member was handed another key. `opened`
+// is the one that the key came from.
 Result<void> check_boxes(const protocol::SealContext& context, const RoundState& round,
-                         const protocol::Reveal& reveal, const protocol::ContentKey& key) {
-  for (std::size_t i = 0; i < round.members.size(); ++i) {
+                         const protocol::Reveal& reveal, std::size_t opened,
+                         const protocol::ContentKey& key) {
+  const auto is_right = [&](std::size_t i) -> Result<bool> {
     const auto& member = round.members[i];
+    if (i == opened)
+      return protocol::is_box_of(key, context, *member.round_key, reveal.keys[i],
+                                 reveal.ciphertext_root);
     FM_TRY(const auto box, protocol::seal_key(key, context, member.member, *member.round_key,
                                               reveal.ciphertext_root));
-    if (box.box != reveal.keys[i].box)
+    return box.box == reveal.keys[i].box;
+  };
+  for (std::size_t i = 0; i < round.members.size(); ++i) {
+    const auto& member = round.members[i];
+    FM_TRY(const bool right, is_right(i));
+    if (!right)
       return unauthenticated("the key sealed for member " + member.member.short_hex() +
                              " is not that of the update");
   }
@@ -215,16 +225,19 @@ Result<OpenedUpdate> open_update(const ChainId& chain, const JobSpec& spec, cons
   if (ciphertext.size() != reveal.length || reveal.length != protocol::sealed_bytes(dimension) ||
       reveal.keys.size() != round.members.size())
     return invalid_argument("the sealed update has another length than the round's");
-  const auto mine =
-      std::find_if(reveal.keys.begin(), reveal.keys.end(),
-                   [&](const protocol::SealedKey& key) { return key.member == member.member; });
-  if (mine == reveal.keys.end()) return unauthenticated("no key is sealed for this member");
+  const auto self =
+      std::find_if(round.members.begin(), round.members.end(),
+                   [&](const protocol::MemberSlot& one) { return one.member == member.member; });
+  const auto mine = static_cast<std::size_t>(self - round.members.begin());
+  if (self == round.members.end() || !self->round_key || reveal.keys[mine].member != member.member)
+    return unauthenticated("no key is sealed for this member");
   const protocol::SealContext context{chain, round.job, round.slot, slot.worker};
   OpenedUpdate out;
   out.worker = slot.worker;
   out.ciphertext_root = reveal.ciphertext_root;
-  FM_TRY(out.key, protocol::open_key(member.secret, context, *mine, reveal.ciphertext_root));
-  FM_TRY_VOID(check_boxes(context, round, reveal, out.key));
+  FM_TRY(out.key, protocol::open_key(member.secret, *self->round_key, context, reveal.keys[mine],
+                                     reveal.ciphertext_root));
+  FM_TRY_VOID(check_boxes(context, round, reveal, mine, out.key));
   FM_TRY(auto sealed, protocol::SealedUpdate::open(ciphertext, out.key));
   const protocol::UpdateHeader& header = sealed.header();
   const Digest expected = protocol::commitment(

@@ -416,12 +416,12 @@ void open_round(const BlockContext& context, State& state, JobState& job, const 
 void advance_round(const BlockContext& context, State& state, JobState& job, const JobSpec& spec) {
   const std::string key = protocol::round_key(job.id, job.next);
   auto round = require<RoundState>(state, key);
-  const Bytes before = codec::encode(round);
   Stepper stepper{context, state, job, spec, round};
   Moved moved = stepper.step();
   while (moved == Moved::yes) moved = stepper.step();
   if (moved == Moved::no) job.phase_deadline_ms = round.deadline_ms;
-  if (codec::encode(round) != before) store(state, key, round);
+  Bytes after = codec::encode(round);
+  if (after != *state.get(key)) state.put(key, std::move(after));
 }
 
 void void_round(const BlockContext& context, State& state, JobState& job,

@@ -13,11 +13,13 @@ namespace fedmesh::rounds {
 
 template <class T>
 std::optional<T> load(const ledger::State& state, const std::string& key) {
-  const Bytes* raw = state.get(key);
-  if (raw == nullptr) return std::nullopt;
-  auto value = protocol::decode_state<T>(*raw);
-  FM_CHECK(value.ok(), "the state holds only what this module wrote");
-  return std::move(value).value();
+  const T* value = state.decoded<T>(key, [](const Bytes& raw) {
+    auto decoded = protocol::decode_state<T>(raw);
+    FM_CHECK(decoded.ok(), "the state holds only what this module wrote");
+    return std::move(decoded).value();
+  });
+  if (value == nullptr) return std::nullopt;
+  return *value;
 }
 
 // For entries that exist whenever the caller gets there.

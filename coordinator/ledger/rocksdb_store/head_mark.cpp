@@ -47,27 +47,38 @@ rocksdb::Slice slice(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-}  // namespace
+struct Newest {
+  HeadPosition position;
+  std::size_t slot = 0;
+};
 
-Result<std::optional<HeadPosition>> HeadMark::read(rocksdb::FileSystem& files,
-                                                   const std::filesystem::path& path) {
-  if (const auto there = files.FileExists(path.string(), {}, nullptr); there.IsNotFound())
-    return std::optional<HeadPosition>();
+// corruption: neither slot is readable.
+Result<Newest> find_newest(rocksdb::FileSystem& files, const std::filesystem::path& path) {
   std::string bytes;
   if (const auto got = rocksdb::ReadFileToString(&files, path.string(), &bytes); !got.ok())
     return rocksdb_error(got, "read", path);
-  std::optional<HeadPosition> newest;
+  std::optional<Newest> newest;
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     if (bytes.size() < slot * kStride + kSlotBytes) break;
     const auto found = decode_slot(as_bytes(bytes).subspan(slot * kStride, kSlotBytes));
-    if (found && (!newest || found->height > newest->height)) newest = found;
+    if (found && (!newest || found->height > newest->position.height)) newest = {*found, slot};
   }
   if (!newest)
     return corruption(
         path.string() +
         " is damaged: it says how far the ledger goes, and without it nobody can tell "
         "whether blocks are missing; put back a good copy of the file");
-  return newest;
+  return *newest;
+}
+
+}  // namespace
+
+Result<std::optional<HeadPosition>> HeadMark::read(rocksdb::FileSystem& files,
+                                                   const std::filesystem::path& path) {
+  if (const auto there = files.FileExists(path.string(), {}, nullptr); there.IsNotFound())
+    return std::optional<HeadPosition>();
+  FM_TRY(const Newest newest, find_newest(files, path));
+  return std::optional(newest.position);
 }
 
 Result<void> HeadMark::create(rocksdb::FileSystem& files, const std::filesystem::path& path,
@@ -93,21 +104,24 @@ Result<HeadMark> HeadMark::open(rocksdb::FileSystem& files, const std::filesyste
   std::unique_ptr<rocksdb::FSRandomRWFile> file;
   if (const auto got = files.NewRandomRWFile(path.string(), {}, &file, nullptr); !got.ok())
     return rocksdb_error(got, "open", path);
-  return HeadMark(path, std::move(file));
+  FM_TRY(const Newest newest, find_newest(files, path));
+  return HeadMark(path, std::move(file), newest.slot);
 }
 
-HeadMark::HeadMark(std::filesystem::path path, std::unique_ptr<rocksdb::FSRandomRWFile> file)
-    : path_(std::move(path)), file_(std::move(file)) {}
+HeadMark::HeadMark(std::filesystem::path path, std::unique_ptr<rocksdb::FSRandomRWFile> file,
+                   std::size_t newest)
+    : path_(std::move(path)), file_(std::move(file)), newest_(newest) {}
 HeadMark::HeadMark(HeadMark&&) noexcept = default;
 HeadMark& HeadMark::operator=(HeadMark&&) noexcept = default;
 HeadMark::~HeadMark() = default;
 
 Result<void> HeadMark::write(const HeadPosition& position, bool flush) {
   const Bytes slot = encode_slot(position);
-  const std::uint64_t at = position.height.value % kSlots * kStride;
-  auto done = file_->Write(at, slice(slot), {}, nullptr);
+  const std::size_t other = (newest_ + 1) % kSlots;
+  auto done = file_->Write(other * kStride, slice(slot), {}, nullptr);
   if (done.ok() && flush) done = file_->Sync({}, nullptr);
   if (!done.ok()) return rocksdb_error(done, "write", path_);
+  newest_ = other;
   return {};
 }
 

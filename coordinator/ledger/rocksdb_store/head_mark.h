@@ -1,4 +1,4 @@
-// How far a ledger goes, kept beside the database and flushed after every block. A database that
+// How far a ledger goes, kept beside the database and flushed after its blocks. A database that
 // ends below its mark lost blocks that were final, whatever the reason.
 #pragma once
 
@@ -35,6 +35,7 @@ class HeadMark {
   // Durable with its name before it returns; replaces what is there.
   static Result<void> create(rocksdb::FileSystem& files, const std::filesystem::path& path,
                              const HeadPosition& position);
+  // corruption: as read().
   static Result<HeadMark> open(rocksdb::FileSystem& files, const std::filesystem::path& path);
   HeadMark(HeadMark&& other) noexcept;
   HeadMark& operator=(HeadMark&& other) noexcept;
@@ -43,10 +44,12 @@ class HeadMark {
   Result<void> write(const HeadPosition& position, bool flush);
 
  private:
-  HeadMark(std::filesystem::path path, std::unique_ptr<rocksdb::FSRandomRWFile> file);
+  HeadMark(std::filesystem::path path, std::unique_ptr<rocksdb::FSRandomRWFile> file,
+           std::size_t newest);
 
   std::filesystem::path path_;
   std::unique_ptr<rocksdb::FSRandomRWFile> file_;
+  std::size_t newest_;  // slot
 };
 
 }  // namespace fedmesh::ledger

@@ -93,6 +93,7 @@ struct RocksDbStore::Database {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // default, blocks, meta
   std::optional<HeadMark> mark;                       // none: only reads
   HeadPosition head;
+  bool unflushed = false;  // `head` is not durable
   std::optional<Error> failed;
 
   Database(std::filesystem::path at, const ChainId& of, const RocksDbOptions& options)
@@ -120,7 +121,7 @@ struct RocksDbStore::Database {
   Result<void> check_mark(const HeadPosition& mark_position) const;
   Result<void> found();
   Result<std::string> meta_value(const char* key) const;
-  Result<void> put(const CertifiedBlock& block, bool flush);
+  Result<void> put(const CertifiedBlock& block);
   Result<void> write_mark();
   Result<void> fail(Error error) {
     failed = error;
@@ -211,19 +212,18 @@ Result<void> RocksDbStore::Database::found() {
   return HeadMark::create(*files, head_file(folder), head);
 }
 
-Result<void> RocksDbStore::Database::put(const CertifiedBlock& block, bool flush) {
+Result<void> RocksDbStore::Database::put(const CertifiedBlock& block) {
   const Header& header = block.block.header;
   const HeadPosition next{chain, header.height, header_hash(header)};
-  rocksdb::WriteOptions options;
-  options.sync = flush && !drop.contains(SyncPoint::ledger_block);
   rocksdb::WriteBatch batch;
   auto done = batch.Put(blocks(), key_of(header.height), slice(encode_certified_block(block)));
   if (done.ok()) done = batch.Put(meta(), kHead, slice(codec::encode(next)));
-  if (done.ok()) done = db->Write(options, &batch);
+  if (done.ok()) done = db->Write({}, &batch);
   if (!done.ok())
     return fail(
         rocksdb_error(done, "write block " + std::to_string(header.height.value) + " to", folder));
   head = next;
+  unflushed = true;
   return {};
 }
 
@@ -291,24 +291,33 @@ Result<std::unique_ptr<RocksDbStore>> RocksDbStore::open_read_only(
   return store;
 }
 
-Result<void> RocksDbStore::append(const CertifiedBlock& block) { return append_all({&block, 1}); }
-
-Result<void> RocksDbStore::append_all(std::span<const CertifiedBlock> blocks) {
+Result<void> RocksDbStore::add(const CertifiedBlock& block) {
   Database& database = *database_;
   if (database.failed) return *database.failed;
   if (!database.mark) return invalid_argument("this ledger is open for reading only");
-  Height expected = head().next();
-  for (const CertifiedBlock& block : blocks) {
-    if (block.block.header.height != expected)
-      return invalid_argument("the store expects block " + std::to_string(expected.value) +
-                              ", not " + std::to_string(block.block.header.height.value));
-    expected = expected.next();
-  }
-  for (const CertifiedBlock& block : blocks) FM_TRY_VOID(database.put(block, blocks.size() == 1));
-  if (blocks.size() > 1)
+  const Height height = block.block.header.height;
+  if (height != head().next())
+    return invalid_argument("the store expects block " + std::to_string(head().next().value) +
+                            ", not " + std::to_string(height.value));
+  return database.put(block);
+}
+
+// The mark says what cannot be lost any more, so it is written after that is so.
+Result<void> RocksDbStore::flush() {
+  Database& database = *database_;
+  if (database.failed) return *database.failed;
+  if (!database.unflushed) return {};
+  if (!database.drop.contains(SyncPoint::ledger_block))
     if (const auto done = database.db->SyncWAL(); !done.ok())
       return database.fail(rocksdb_error(done, "flush", database.folder));
-  return database.write_mark();
+  FM_TRY_VOID(database.write_mark());
+  database.unflushed = false;
+  return {};
+}
+
+Result<void> RocksDbStore::append_all(std::span<const CertifiedBlock> blocks) {
+  for (const CertifiedBlock& block : blocks) FM_TRY_VOID(add(block));
+  return flush();
 }
 
 Result<CertifiedBlock> RocksDbStore::get(Height height) const {

@@ -49,8 +49,9 @@ class RocksDbStore final : public Store {
 
   // After a failure every further call fails with the same error: what the disk then holds is
   // known only by opening it again.
-  Result<void> append(const CertifiedBlock& block) override;
-  // Many at once, durable together when it returns; after a crash, any first part of them.
+  Result<void> add(const CertifiedBlock& block) override;
+  Result<void> flush() override;
+  // Many at once, durable together when it returns.
   Result<void> append_all(std::span<const CertifiedBlock> blocks);
   Result<CertifiedBlock> get(Height height) const override;
   Height head() const override;

@@ -154,7 +154,8 @@ TEST_F(SoloTest, NeedsExactlyTheGenesisKey) {
 
 class FullDisk final : public ledger::Store {
  public:
-  Result<void> append(const ledger::CertifiedBlock&) override { return unavailable("disk full"); }
+  Result<void> add(const ledger::CertifiedBlock&) override { return unavailable("disk full"); }
+  Result<void> flush() override { return {}; }
   Result<ledger::CertifiedBlock> get(Height) const override { return not_found("nothing here"); }
   Height head() const override { return {0}; }
 };

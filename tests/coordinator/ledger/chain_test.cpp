@@ -234,7 +234,8 @@ TEST(ChainTest, ReopeningReplaysTheStore) {
 
 class BrokenStore final : public Store {
  public:
-  Result<void> append(const CertifiedBlock&) override { return unavailable("disk full"); }
+  Result<void> add(const CertifiedBlock&) override { return unavailable("disk full"); }
+  Result<void> flush() override { return {}; }
   Result<CertifiedBlock> get(Height height) const override {
     auto block = source->get(height);
     if (block.ok() && height == broken) block->block.records[0].payload.push_back(1);

@@ -261,7 +261,7 @@ class SealedKeyTest : public testing::Test {
     return seal_key(content_key(), context_, member_, crypto::x25519_public(secret_), root_);
   }
   Result<ContentKey> open(const SealedKey& sealed_key) const {
-    return open_key(secret_, context_, sealed_key, root_);
+    return open_key(secret_, crypto::x25519_public(secret_), context_, sealed_key, root_);
   }
 };
 
@@ -300,11 +300,29 @@ TEST_F(SealedKeyTest, BoxesFollowFromTheContentKey) {
   EXPECT_NE(other->box, box.box);
 }
 
+// An opened box of which another one's holder would find other bytes is recognised.
+TEST_F(SealedKeyTest, AnOpenedBoxFollowsFromItsKeyOrIsNoBoxOfIt) {
+  const SealedKey box = *seal();
+  const auto round_key = crypto::x25519_public(secret_);
+  const auto is_box = [&](const ContentKey& key, const SealedKey& opened) {
+    return is_box_of(key, context_, round_key, opened, root_);
+  };
+  EXPECT_TRUE(is_box(content_key(), box));
+  EXPECT_FALSE(is_box(ContentKey(sample_id(8).bytes), box));
+  SealedKey other = box;
+  other.box[0] ^= 1;
+  EXPECT_FALSE(is_box(content_key(), other));
+  other = box;
+  other.member.bytes[0] ^= 1;
+  EXPECT_FALSE(is_box(content_key(), other));
+}
+
 TEST_F(SealedKeyTest, ItIsBoundToEverything) {
   const SealedKey box = *seal();
   const auto code = [&](const SealContext& context, const SealedKey& sealed_key,
                         const Digest& root) {
-    const auto opened = open_key(secret_, context, sealed_key, root);
+    const auto opened =
+        open_key(secret_, crypto::x25519_public(secret_), context, sealed_key, root);
     return opened.ok() ? ErrorCode::exhausted : opened.error().code;
   };
   const auto moved = [&](auto change) {
@@ -325,7 +343,8 @@ TEST_F(SealedKeyTest, ItIsBoundToEverything) {
   root.bytes[31] ^= 1;
   EXPECT_EQ(code(context_, box, root), refused);
   const crypto::X25519Secret stranger(sample_id(60).bytes);
-  EXPECT_EQ(open_key(stranger, context_, box, root_).error().code, refused);
+  EXPECT_EQ(open_key(stranger, crypto::x25519_public(stranger), context_, box, root_).error().code,
+            refused);
 }
 
 TEST_F(SealedKeyTest, EveryFlippedBitAndOtherLengthIsRefused) {

@@ -129,6 +129,30 @@ TEST_F(CoordinatorTest, GarbageAndSilenceAboutOneselfEndTheLink) {
               HasSubstr("another network"));
 }
 
+// Blocks stand in it, and its flush fails.
+class FullDisk final : public ledger::Store {
+ public:
+  explicit FullDisk(ledger::Store& store) : store_(store) {}
+  Result<void> add(const ledger::CertifiedBlock& block) override { return store_.add(block); }
+  Result<void> flush() override { return exhausted("disk full"); }
+  Result<ledger::CertifiedBlock> get(Height height) const override { return store_.get(height); }
+  Height head() const override { return store_.head(); }
+
+ private:
+  ledger::Store& store_;
+};
+
+TEST_F(CoordinatorTest, WhatIsNotDurableNobodyIsToldOf) {
+  FullDisk disk(store_);
+  coordinator_ = make(disk);
+  join(kOwner, true);
+  tell(kOwner, submission());
+  const Effects effects = step(Tick{});
+  EXPECT_EQ(store_.head(), Height{1});
+  EXPECT_THAT(halted(effects), HasSubstr("disk full"));
+  EXPECT_EQ(effects.size(), 1u);
+}
+
 TEST_F(CoordinatorTest, AMessageWithoutALinkIsIgnored) {
   EXPECT_THAT(tell(kWorker, protocol::Hello{chain_, "x", false, std::nullopt}), IsEmpty());
 }

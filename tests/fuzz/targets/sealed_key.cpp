@@ -11,7 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto& member = round.members.front();
   const Digest root = protocol::sample_id(5);
   const protocol::SealedKey sealed{member.member, to_bytes(bytes)};
-  if (protocol::open_key(fuzz::sealed_round_secret(), context, sealed, root).ok()) {
+  if (protocol::open_key(fuzz::sealed_round_secret(),
+                         crypto::x25519_public(fuzz::sealed_round_secret()), context, sealed, root)
+          .ok()) {
     FM_CHECK(size == protocol::kBoxBytes, "a sealed key of another length opens");
     fuzz::accepted();
   }

@@ -94,6 +94,8 @@ const char* to_string(SyncPoint point) {
       return "backup_folder";
     case SyncPoint::restored_file:
       return "restored_file";
+    case SyncPoint::restored_home:
+      return "restored_home";
     case SyncPoint::restored_folder:
       return "restored_folder";
     case SyncPoint::restored_mark:
@@ -171,6 +173,27 @@ Result<void> write_durably(Disk& disk, const std::filesystem::path& path, ByteVi
   }
   FM_TRY_VOID(disk.rename(part, path));
   return disk.sync_folder(path.parent_path(), name);
+}
+
+Result<void> create_folders_durably(Disk& disk, const std::filesystem::path& folder,
+                                    SyncPoint names) {
+  namespace fs = std::filesystem;
+  fs::path at = fs::absolute(folder).lexically_normal();
+  if (!at.has_filename()) at = at.parent_path();
+  std::vector<fs::path> parents = {at.parent_path()};
+  std::error_code ignored;
+  const bool was_there = fs::exists(at, ignored);
+  for (at = at.parent_path(); !fs::exists(at, ignored) && at.has_relative_path();
+       at = at.parent_path())
+    parents.push_back(at.parent_path());
+  FM_TRY_VOID(disk.create_folders(folder));
+  for (const fs::path& parent : parents) {
+    const auto flushed = disk.sync_folder(parent, names);
+    // One that was there may be left by an attempt that was interrupted, or by somebody else, whose
+    // folder above it need not be ours to open.
+    if (!flushed.ok() && !was_there) return flushed;
+  }
+  return {};
 }
 
 Result<Bytes> read_whole(Disk& disk, const std::filesystem::path& path, std::uint64_t bytes_max) {

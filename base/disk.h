@@ -25,15 +25,17 @@ enum class SyncPoint : std::uint8_t {
   ledger_head,      // ... and that the ledger goes this far
   backup_file,      // what a backup consists of: its contents
   backup_folder,    // ... its names, that of the whole one last
-  restored_file,    // what a restore puts into a home, its warning first: contents
+  restored_home,    // the name of the home that a restore makes
+  restored_file,    // what it puts into it, its warning first: contents
   restored_folder,  // ... names
   restored_mark     // that somebody confirmed the restored ledger
 };
 inline constexpr SyncPoint kSyncPoints[] = {
-    SyncPoint::item_file,     SyncPoint::item_folder,     SyncPoint::item_erased,
-    SyncPoint::blob_data,     SyncPoint::blob_folder,     SyncPoint::ledger_block,
-    SyncPoint::ledger_head,   SyncPoint::backup_file,     SyncPoint::backup_folder,
-    SyncPoint::restored_file, SyncPoint::restored_folder, SyncPoint::restored_mark,
+    SyncPoint::item_file,     SyncPoint::item_folder,   SyncPoint::item_erased,
+    SyncPoint::blob_data,     SyncPoint::blob_folder,   SyncPoint::ledger_block,
+    SyncPoint::ledger_head,   SyncPoint::backup_file,   SyncPoint::backup_folder,
+    SyncPoint::restored_home, SyncPoint::restored_file, SyncPoint::restored_folder,
+    SyncPoint::restored_mark,
 };
 const char* to_string(SyncPoint point);
 
@@ -87,6 +89,9 @@ inline constexpr const char* kPartSuffix = ".part";
 // kPartSuffix, flushed, renamed, the folder flushed.
 Result<void> write_durably(Disk& disk, const std::filesystem::path& path, ByteView bytes,
                            SyncPoint contents, SyncPoint name);
+// create_folders(), and the names of those that were not there survive a crash from here on.
+Result<void> create_folders_durably(Disk& disk, const std::filesystem::path& folder,
+                                    SyncPoint names);
 // not_found; exhausted where it is longer than `bytes_max`.
 Result<Bytes> read_whole(Disk& disk, const std::filesystem::path& path, std::uint64_t bytes_max);
 

@@ -191,8 +191,18 @@ void Coordinator::handle(Instant now, const NodeId& peer, const protocol::StateQ
   send(peer, std::move(page));
 }
 
-void Coordinator::handle(Instant, const NodeId& peer, const protocol::BlockQuery& query) {
+// So are blocks, which are read from the disk.
+void Coordinator::handle(Instant now, const NodeId& peer, const protocol::BlockQuery& query) {
+  Peer& known = peers_[peer];
+  if (known.block_bytes.left(now) <= 0) {
+    effects_.push_back(Disconnect{
+        peer, "asked for too many blocks; go on in a few seconds, with at most " +
+                  std::to_string(protocol::kBlockBytesPerSecond >> 20) + " MiB of them a second"});
+    return;
+  }
+  const std::uint64_t sent_before = known.bytes_out;
   send(peer, answer(*chain_, query));
+  known.block_bytes.spend(known.bytes_out - sent_before);
 }
 
 void Coordinator::handle(Instant, const NodeId& peer, const protocol::StatusQuery& query) {

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/allowance.h"
 #include "base/clock.h"
 #include "base/crypto/keys.h"
 #include "base/event_log.h"
@@ -126,6 +127,7 @@ class Coordinator {
     int greetings = 0;
     std::int64_t proofs = 0;  // that it may still ask for
     Instant proofs_at;
+    Allowance block_bytes{protocol::kBlockBytesBurst, protocol::kBlockBytesPerSecond};
     bool subscribed = false;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;

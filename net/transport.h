@@ -66,8 +66,6 @@ struct Refused {
 
 using PeerEvent = std::variant<Connected, Disconnected, Received, Writable, DialFailed, Refused>;
 
-std::string to_string(const PeerEvent& event);  // one line, for logs; no message contents
-
 struct Traffic {
   std::uint64_t bytes_up = 0;  // of encrypted frames and handshakes, without TCP and ZMTP headers
   std::uint64_t bytes_down = 0;

@@ -51,6 +51,7 @@ Result<void> Client::pump(Duration timeout) {
       peer_.reset();
       if (refused) return unauthenticated("the coordinator refused us: " + down->reason);
     } else if (auto* received = std::get_if<net::Received>(&event)) {
+      bytes_in_ += received->message.size();
       FM_TRY(auto message, protocol::decode_message(received->message));
       FM_TRY_VOID(take(message));
     }
@@ -164,11 +165,15 @@ Result<std::map<std::string, Bytes>> Client::entries(const std::string& prefix) 
 }
 
 Result<std::vector<ledger::CertifiedBlock>> Client::blocks(Height from, Height* head) {
+  for (Duration wait; (wait = block_bytes_.wait(clock_.now())) > Duration(0);)
+    FM_TRY_VOID(pump(wait));
   const std::uint64_t id = next_id_++;
+  const std::uint64_t bytes_before = bytes_in_;
   FM_TRY(auto answer,
          ask<protocol::BlockAnswer>(
              protocol::BlockQuery{id, from},
              [&](const protocol::BlockAnswer& a) { return a.id == id; }, "a block query"));
+  block_bytes_.spend(bytes_in_ - bytes_before);
   if (head != nullptr) *head = answer.head;
   return std::move(answer.blocks);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/allowance.h"
 #include "base/clock.h"
 #include "base/crypto/keys.h"
 #include "base/random.h"
@@ -45,6 +46,7 @@ class Client {
 
   // All proven entries under a prefix, in key order.
   Result<std::map<std::string, Bytes>> entries(const std::string& prefix);
+  // Waits where more would be more than the coordinator grants.
   Result<std::vector<ledger::CertifiedBlock>> blocks(Height from, Height* head = nullptr);
   Result<protocol::StatusAnswer> status();
   Result<Bytes> fetch_blob(const Digest& root);
@@ -88,6 +90,9 @@ class Client {
   std::unique_ptr<BulkClient> bulk_;
   std::uint64_t next_id_ = 1;
   std::uint64_t last_seq_ = 0;
+  std::uint64_t bytes_in_ = 0;
+  // Less than the coordinator grants, because answers may come late and then at once.
+  Allowance block_bytes_{protocol::kBlockBytesBurst / 2, protocol::kBlockBytesPerSecond / 8 * 7};
 };
 
 }  // namespace fedmesh::cli

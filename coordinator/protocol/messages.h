@@ -92,7 +92,10 @@ struct StateAnswer {
   FM_FIELDS(id, page, more)
 };
 
-// client -> coordinator: final blocks from a height on, as many as fit.
+// client -> coordinator: final blocks from a height on, as many as fit. Whoever is answered more
+// than kBlockBytesBurst at once, and kBlockBytesPerSecond in the long run, is disconnected.
+inline constexpr std::int64_t kBlockBytesBurst = 64 << 20;
+inline constexpr std::int64_t kBlockBytesPerSecond = 16 << 20;
 struct BlockQuery {
   std::uint64_t id = 0;
   Height from;

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/base/temporary_folder.h"
+
 namespace fedmesh {
 namespace {
 
@@ -14,12 +16,6 @@ using ::testing::HasSubstr;
 
 class EventLogTest : public testing::Test {
  protected:
-  EventLogTest() {
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".jsonl");
-    std::filesystem::remove(path_);
-    std::filesystem::remove(rotated_log(path_));
-  }
   static std::string text(const std::filesystem::path& path) {
     std::ostringstream out;
     out << std::ifstream(path).rdbuf();
@@ -27,7 +23,8 @@ class EventLogTest : public testing::Test {
   }
   static LogEvent event(std::int64_t at) { return {Instant{at}, "test.event", {{"text", "x"}}}; }
 
-  std::filesystem::path path_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_.path() / "events.jsonl";
 };
 
 TEST_F(EventLogTest, ALineIsJsonWhateverTheTextHolds) {

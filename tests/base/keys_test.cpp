@@ -6,20 +6,17 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/base/temporary_folder.h"
+
 namespace fedmesh::crypto {
 namespace {
 
 class KeyFileTest : public testing::Test {
  protected:
-  KeyFileTest() {
-    initialise();
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("key_") + testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove(path_);
-  }
-  ~KeyFileTest() override { std::filesystem::remove(path_); }
+  KeyFileTest() { initialise(); }
   SystemRandom random_;
-  std::filesystem::path path_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_.path() / "node.key";
 };
 
 TEST_F(KeyFileTest, IsCreatedOncePrivateAndLoadsBack) {

@@ -20,8 +20,8 @@ inline const Flushes kBlobFlushes{SyncPoint::blob_data, SyncPoint::blob_folder};
 inline const Flushes kLedgerFlushes{SyncPoint::ledger_block, SyncPoint::ledger_head};
 // BackupDurabilityTest, tests/coordinator/ledger/rocksdb_store
 inline const Flushes kBackupFlushes{SyncPoint::backup_file, SyncPoint::backup_folder};
-inline const Flushes kRestoreFlushes{SyncPoint::restored_file, SyncPoint::restored_folder,
-                                     SyncPoint::restored_mark};
+inline const Flushes kRestoreFlushes{SyncPoint::restored_home, SyncPoint::restored_file,
+                                     SyncPoint::restored_folder, SyncPoint::restored_mark};
 
 inline const Flushes kNeededFlushes[] = {kItemFlushes, kBlobFlushes, kLedgerFlushes, kBackupFlushes,
                                          kRestoreFlushes};

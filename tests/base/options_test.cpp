@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/base/temporary_folder.h"
+
 namespace fedmesh {
 namespace {
 
@@ -65,13 +67,12 @@ class OptionsTest : public testing::Test {
     return parsed.ok() ? "no error" : parsed.error().detail;
   }
   std::string file(const std::string& text) {
-    const auto path =
-        std::filesystem::path(testing::TempDir()) /
-        (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".toml");
+    const auto path = folder_.path() / "options.toml";
     std::ofstream(path) << text;
     return path.string();
   }
   std::map<std::string, std::string> environment_;
+  const TemporaryFolder folder_;
 };
 
 TEST_F(OptionsTest, FindsNestedCommandsWithArgumentsAndOptionsAnywhere) {

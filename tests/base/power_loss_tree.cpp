@@ -94,9 +94,10 @@ Result<void> PowerLossTree::sync_folder(const fs::path& folder, SyncPoint point)
 }
 
 Result<void> PowerLossTree::create_folders(const fs::path& folder) {
+  std::vector<fs::path> made;
+  for (fs::path at = folder; !fs::exists(at); at = at.parent_path()) made.push_back(at);
   FM_TRY_VOID(disk_.create_folders(folder));
-  for (fs::path at = folder; at != root_ && at.has_relative_path(); at = at.parent_path())
-    names_[inode_of(at.parent_path())][at.filename().string()] = inode_of(at);
+  for (const fs::path& at : made) names_[inode_of(at)].clear();  // nothing in it is flushed
   return {};
 }
 
@@ -128,8 +129,7 @@ void PowerLossTree::crash() {
     if (!sound_(at->path())) continue;
     const fs::path copy = survivors / fs::relative(at->path(), root_);
     fs::remove_all(copy);
-    fs::create_directories(copy.parent_path());
-    fs::copy(at->path(), copy, fs::copy_options::recursive);
+    if (fs::exists(copy.parent_path())) fs::copy(at->path(), copy, fs::copy_options::recursive);
     if (at->is_directory()) at.disable_recursion_pending();
   }
   fs::remove_all(root_);

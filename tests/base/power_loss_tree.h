@@ -14,8 +14,8 @@
 
 namespace fedmesh {
 
-// Folders that create_folders() makes are part of the picture at once. Paths for which `sound` says
-// so are the business of another test, and survive every crash as they are. Not thread-safe.
+// Paths for which `sound` says so are the business of another test, and survive every crash that
+// their folder survives, as they are. Not thread-safe.
 class PowerLossTree final : public Disk {
  public:
   using Sound = std::function<bool(const std::filesystem::path&)>;

@@ -1,33 +1,13 @@
 // Whoever can reach the port can send anything; the federation goes on.
 #include <gmock/gmock.h>
 
-#include "base/random.h"
 #include "tests/e2e/federation.h"
+#include "tests/e2e/raw_zmtp.h"
 
 namespace fedmesh::e2e {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string noise(std::uint64_t seed, std::size_t bytes) {
-  SeededRandom random(seed);
-  std::string out;
-  while (out.size() < bytes) out += static_cast<char>(random.below(256));
-  return out;
-}
-
-// What a ZeroMQ peer says first: ZMTP 3.1, mechanism NULL.
-std::string zmtp_greeting() {
-  std::string out = "\xff" + std::string(8, '\0') + "\x7f" + std::string("\x03\x01", 2) + "NULL";
-  out.resize(64, '\0');
-  return out;
-}
-
-std::string zmtp_ready() {
-  const std::string body =
-      std::string("\x05READY\x0bSocket-Type", 18) + std::string("\x00\x00\x00\x06", 4) + "DEALER";
-  return std::string("\x04", 1) + static_cast<char>(body.size()) + body;
-}
 
 // More than the job itself takes, and far less than what is sent.
 constexpr int kGrowthKbMax = 16 * 1024;
@@ -37,8 +17,8 @@ TEST(HostileClient, GarbageSlowAndHalfOpenConnectionsNeitherDisturbNorFillACoord
   ASSERT_NO_FATAL_FAILURE(net.start({"one", "two"}));
   const int resident_kb = net.coordinator().memory_kb("VmRSS");
   const std::string hello = zmtp_greeting();
-  const std::string frame = std::string("\x00\x40", 2) + noise(7, 64);
-  std::string huge = std::string("\x02", 1) + std::string(8, '\x7f');  // a frame of 2^63 bytes
+  const std::string frame = zmtp_short(noise(7, 64));
+  const std::string huge = zmtp_long_head(0x7f7f7f7f7f7f7f7f);
   const std::vector<std::string> garbage = {
       "",  // says nothing and stays
       "GET / HTTP/1.1\r\nHost: coordinator\r\n\r\n",
@@ -49,7 +29,7 @@ TEST(HostileClient, GarbageSlowAndHalfOpenConnectionsNeitherDisturbNorFillACoord
       hello + zmtp_ready(),
       hello + zmtp_ready() + huge,
       hello + zmtp_ready() + frame + frame + frame,
-      hello + zmtp_ready() + std::string("\x00\x00", 2) + std::string("\x00\x00", 2),
+      hello + zmtp_ready() + zmtp_short("") + zmtp_short(""),
   };
   std::vector<Socket> open;  // they stay until the job is over
   std::vector<Socket> slow(20);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/e2e/federation.h"
+#include "tests/e2e/tcp_proxy.h"
 
 namespace fedmesh::e2e {
 namespace {
@@ -35,6 +36,12 @@ class Inspect : public ::testing::Test {
   }
   static void TearDownTestSuite() { net_.reset(); }
 
+  static std::map<std::string, json> by_check(const Ran& doctor) {
+    const json told = parse(doctor);
+    std::map<std::string, json> out;
+    for (const auto& finding : told["findings"]) out[finding["check"]] = finding;
+    return out;
+  }
   static std::string genesis() { return net_->path(".fedmesh/coordinator/genesis.fm"); }
   static json parse(const Ran& ran) {
     auto out = json::parse(ran.out, nullptr, false);
@@ -133,17 +140,37 @@ TEST_F(Inspect, TheDoctorFindsAHealthyNode) {
   const Ran ran = net_->fedmesh({"doctor", "--home", net_->path("anna"), "--coordinator",
                                  net_->endpoint(), "--listen", "127.0.0.1:0", "--format", "json"});
   EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
-  const json told = parse(ran);
-  std::map<std::string, json> by_check;
-  for (const auto& finding : told["findings"]) by_check[finding["check"]] = finding;
+  auto found = by_check(ran);
   for (const char* check :
        {"version", "libraries", "clock", "open files", "memory", "disk", "key node.key", "trainer",
         "BLAS", "GPU", "listen", "reach", "session", "bulk", "ledger", "clock and network"})
-    EXPECT_NE(by_check[check]["health"], "fail") << check << by_check[check];
-  EXPECT_THAT(by_check["trainer"]["detail"].get<std::string>(), HasSubstr("LibTorch"));
-  EXPECT_THAT(by_check["session"]["detail"].get<std::string>(), HasSubstr("network test"));
-  EXPECT_THAT(by_check["bulk"]["detail"].get<std::string>(), HasSubstr(net_->bulk_endpoint()));
-  EXPECT_EQ(by_check["clock and network"]["health"], "ok");
+    EXPECT_NE(found[check]["health"], "fail") << check << found[check];
+  EXPECT_THAT(found["trainer"]["detail"].get<std::string>(), HasSubstr("LibTorch"));
+  EXPECT_THAT(found["session"]["detail"].get<std::string>(), HasSubstr("network test"));
+  EXPECT_THAT(found["bulk"]["detail"].get<std::string>(), HasSubstr(net_->bulk_endpoint()));
+  EXPECT_EQ(found["clock and network"]["health"], "ok");
+}
+
+// The control port alone was opened: whether nobody listens on the other one, or a firewall
+// swallows what is sent there.
+TEST_F(Inspect, TheDoctorFindsABulkPortThatCannotBeReached) {
+  const TcpProxy control(net_->endpoint());
+  const std::string host = control.endpoint().substr(0, control.endpoint().rfind(':') + 1);
+  const std::string port = std::to_string(port_of(net_->bulk_endpoint()));
+  std::optional<TcpProxy> bulk;
+  for (const std::string listener : {"none", "silent"}) {
+    if (listener == "silent") bulk.emplace(net_->bulk_endpoint()).cut(/*hang_up=*/false);
+    const Ran ran = net_->fedmesh({"doctor", "--home", net_->path("anna"), "--coordinator",
+                                   control.endpoint(), "--format", "json"});
+    EXPECT_EQ(ran.code, 1) << listener << ran.out << ran.err;
+    auto found = by_check(ran);
+    for (const char* check : {"reach", "session", "ledger", "clock and network"})
+      EXPECT_EQ(found[check]["health"], "ok") << listener << found[check];
+    EXPECT_EQ(found["bulk"]["health"], "fail") << listener << found["bulk"];
+    EXPECT_THAT(found["bulk"].value("detail", ""), HasSubstr(host + port)) << listener;
+    EXPECT_THAT(found["bulk"].value("advice", ""), HasSubstr("--bulk-listen")) << listener;
+    bulk.reset();
+  }
 }
 
 TEST_F(Inspect, TheDoctorFindsWhatWillNotWork) {

@@ -8,6 +8,7 @@
 #include "coordinator/protocol/messages.h"
 #include "coordinator/rounds/aggregate.h"
 #include "net/blob_messages.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/fuzz/coordinator_network.h"
 #include "tests/fuzz/corpus.h"
 #include "tests/fuzz/sealed_round.h"
@@ -129,12 +130,12 @@ void add_files(Corpus& corpus) {
                                              {{"ledger.export", 1000, protocol::sample_id(3)},
                                               {"blobs/one", 20, protocol::sample_id(4)}}}));
   const auto files = rocksdb::FileSystem::Default();
-  const auto path = std::filesystem::temp_directory_path() / "fedmesh-make-corpus.head";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "head";
   const ledger::HeadPosition position{chain, Height{7}, protocol::sample_id(2)};
   FM_CHECK(ledger::HeadMark::create(*files, path, position).ok(), "the mark is written");
   std::ifstream in(path, std::ios::binary);
   corpus.add("head_mark", "mark", {std::istreambuf_iterator<char>(in), {}});
-  std::filesystem::remove(path);
   Bytes items = prefixed(0, chunk(Bytes(32, 3)));
   append(items, prefixed(3, chunk(as_bytes("contribution/x/1/y"))));
   append(items, prefixed(4, chunk(Bytes(100, 1))));

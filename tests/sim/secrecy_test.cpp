@@ -10,6 +10,7 @@
 #include "base/crypto/digest.h"
 #include "models/data/csv.h"
 #include "models/data/generators.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/sim/sim_fixture.h"
 
 namespace fedmesh::sim {
@@ -41,9 +42,6 @@ struct Needle {
 class PlantedMarker : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("fedmesh-marker-") +
-             testing::UnitTest::GetInstance()->current_test_info()->name() + ".csv");
     const std::string csv = models::clinics_table(1, 0, 5).csv;
     const auto lines = csv.find('\n') + 1;
     std::string row = csv.substr(lines, csv.find('\n', lines) - lines);
@@ -56,7 +54,6 @@ class PlantedMarker : public testing::Test {
     for (const auto& field : fields) row_ += (row_.empty() ? "" : ",") + field;
     std::ofstream(path_) << csv << row_ << '\n';
   }
-  void TearDown() override { std::filesystem::remove(path_); }
 
   std::vector<Needle> needles() const {
     std::vector<Needle> out{
@@ -89,7 +86,8 @@ class PlantedMarker : public testing::Test {
     return out;
   }
 
-  std::filesystem::path path_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_.path() / "clinic.csv";
   std::string row_;
 };
 

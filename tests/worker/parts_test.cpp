@@ -1,11 +1,11 @@
 // Consent, the choice of network and device, and the outbox on their own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
 
+#include "tests/base/temporary_folder.h"
 #include "tests/worker/scripted_ledger.h"
 #include "worker/consent.h"
 #include "worker/known_network.h"
@@ -146,13 +146,7 @@ TEST(DeviceTest, OnlyATrainerWithCudaUsesTheGpu) {
 
 class KnownNetworkTest : public testing::Test {
  protected:
-  KnownNetworkTest() {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("fedmesh-known-network-" + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_ / "home");
-  }
-  ~KnownNetworkTest() override { std::filesystem::remove_all(folder_); }
+  KnownNetworkTest() { std::filesystem::create_directories(folder_ / "home"); }
   std::filesystem::path write(const std::string& name) {
     auto genesis = ScriptedLedger().genesis();
     genesis.network_name = name;
@@ -162,7 +156,8 @@ class KnownNetworkTest : public testing::Test {
   NetworkChoice choice(const std::filesystem::path& file = {}) const {
     return {folder_ / "home", file, std::nullopt};
   }
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_F(KnownNetworkTest, ANamedOneIsRememberedForLaterStarts) {

@@ -80,7 +80,7 @@ Result<BackupManifest> fill(Disk& disk, const fs::path& home, const fs::path& pa
   FM_TRY(const Genesis genesis, load_genesis(home / kBackupGenesis));
   FM_TRY(const Opened opened, open_for_backup(home, genesis, machine));
   const Chain& chain = *opened.chain;
-  FM_TRY_VOID(disk.create_folders(part));
+  FM_TRY_VOID(create_folders_durably(disk, part, SyncPoint::backup_folder));
   BackupManifest manifest{chain.id(), chain.height(), chain.head_hash(), {}};
   FM_TRY_VOID(write_durably(disk, part / kBackupGenesis, genesis_file_bytes(genesis),
                             SyncPoint::backup_file, SyncPoint::backup_folder));

@@ -154,7 +154,7 @@ Result<BackupManifest> restore_backup(Disk& disk, const fs::path& from, const fs
                                       const StateMachine& machine) {
   FM_TRY(const Backup backup, read_backup(disk, from, machine));
   FM_TRY_VOID(check_home(home, backup));
-  FM_TRY_VOID(disk.create_folders(home));
+  FM_TRY_VOID(create_folders_durably(disk, home, SyncPoint::restored_home));
   FM_TRY(const auto lock,
          FolderLock::take(home, "another process uses " + home.string() + "; stop it first"));
   FM_TRY_VOID(check_home(home, backup));

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/crypto/keys.h"
+#include "tests/base/temporary_folder.h"
 
 namespace fedmesh::cli {
 namespace {
@@ -17,14 +18,7 @@ using ::testing::HasSubstr;
 
 class DoctorTest : public testing::Test {
  protected:
-  DoctorTest() {
-    crypto::initialise();
-    home_ = std::filesystem::path(testing::TempDir()) /
-            testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(home_);
-    std::filesystem::create_directories(home_);
-    ::chmod(home_.c_str(), 0700);
-  }
+  DoctorTest() { crypto::initialise(); }
   static const Finding& find(const Findings& findings, const std::string& check) {
     for (const auto& finding : findings)
       if (finding.check == check) return finding;
@@ -33,7 +27,8 @@ class DoctorTest : public testing::Test {
     return none;
   }
 
-  std::filesystem::path home_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path home_ = folder_.path();
   SystemRandom random_;
 };
 

@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include "tests/base/temporary_folder.h"
+
 namespace fedmesh::cli {
 namespace {
 
@@ -15,12 +17,6 @@ using ::testing::IsEmpty;
 
 class LogReaderTest : public testing::Test {
  protected:
-  LogReaderTest() {
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".jsonl");
-    std::filesystem::remove(path_);
-    std::filesystem::remove(rotated_log(path_));
-  }
   void write(const std::string& text) const { std::ofstream(path_, std::ios::binary) << text; }
   LogScan scan() {
     kinds_.clear();
@@ -30,7 +26,8 @@ class LogReaderTest : public testing::Test {
     return done.ok() ? *done : LogScan{};
   }
 
-  std::filesystem::path path_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_.path() / "events.jsonl";
   std::vector<std::string> kinds_;
 };
 
@@ -98,7 +95,7 @@ TEST_F(LogReaderTest, AMissingFileOrAFolderIsNamed) {
   ASSERT_FALSE(absent.ok());
   EXPECT_EQ(absent.error().code, ErrorCode::not_found);
   EXPECT_THAT(absent.error().detail, HasSubstr(path_.string()));
-  const auto folder = scan_log(testing::TempDir(), [](const LoggedEvent&) {});
+  const auto folder = scan_log(folder_.path(), [](const LoggedEvent&) {});
   ASSERT_FALSE(folder.ok());
   EXPECT_THAT(folder.error().detail, HasSubstr("is a folder"));
   write("");

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/ledger/export.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/coordinator/audit/world.h"
 
 namespace fedmesh::cli {
@@ -24,12 +25,7 @@ class ReceiptsTest : public testing::Test {
   }
   static void TearDownTestSuite() { world_.reset(); }
 
-  ReceiptsTest() {
-    home_ = std::filesystem::path(testing::TempDir()) /
-            testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(home_);
-    std::filesystem::create_directories(home_ / "items");
-  }
+  ReceiptsTest() { std::filesystem::create_directories(home_ / "items"); }
   static const ledger::Genesis& genesis() { return world_->chain().genesis(); }
   static NodeId worker() { return world_->round_state(1).cohort.front().worker; }
   static std::string key() { return protocol::contribution_key(world_->job(), {1}, worker()); }
@@ -53,7 +49,8 @@ class ReceiptsTest : public testing::Test {
   }
 
   static std::unique_ptr<audit::World> world_;
-  std::filesystem::path home_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path home_ = folder_.path();
 };
 std::unique_ptr<audit::World> ReceiptsTest::world_;
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/base/temporary_folder.h"
 #include "tests/coordinator/ledger/toy.h"
 
 namespace fedmesh::ledger {
@@ -37,7 +38,8 @@ TEST(ExportTest, HoldsTheWholeLedgerAndReplays) {
 TEST(ExportTest, WritesAndReadsAFile) {
   Network network;
   network.grow(2);
-  const auto path = std::filesystem::path(::testing::TempDir()) / "fedmesh-export-test.ledger";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "all.ledger";
   ASSERT_TRUE(write_export(path, *network.chain).ok());
   const auto ledger = read_export(path);
   ASSERT_TRUE(ledger.ok());

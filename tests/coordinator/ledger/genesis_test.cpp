@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <filesystem>
-
+#include "tests/base/temporary_folder.h"
 #include "tests/coordinator/ledger/toy.h"
 
 namespace fedmesh::ledger {
@@ -13,10 +12,8 @@ using ::testing::HasSubstr;
 
 TEST(GenesisTest, SurvivesTheFileAndNamesTheChain) {
   const Genesis genesis = toy::genesis(4);
-  const auto directory = std::filesystem::path(::testing::TempDir()) / "fedmesh-genesis-test";
-  std::filesystem::remove_all(directory);
-  std::filesystem::create_directories(directory);
-  const auto path = directory / "genesis";
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "genesis";
   ASSERT_TRUE(store_genesis(path, genesis).ok());
   const auto loaded = load_genesis(path);
   ASSERT_TRUE(loaded.ok());
@@ -26,9 +23,8 @@ TEST(GenesisTest, SurvivesTheFileAndNamesTheChain) {
   const auto again = store_genesis(path, genesis);
   ASSERT_FALSE(again.ok());
   EXPECT_THAT(again.error().detail, HasSubstr("never overwritten"));
-  EXPECT_FALSE(store_genesis(directory / "no" / "such" / "folder", genesis).ok());
-  EXPECT_FALSE(load_genesis(directory / "missing").ok());
-  std::filesystem::remove_all(directory);
+  EXPECT_FALSE(store_genesis(folder.path() / "no" / "such" / "folder", genesis).ok());
+  EXPECT_FALSE(load_genesis(folder.path() / "missing").ok());
 }
 
 TEST(GenesisTest, NoByteOfTheFileCanChangeUnnoticed) {

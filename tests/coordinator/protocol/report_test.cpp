@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "coordinator/cli/report_text.h"
+#include "tests/base/temporary_folder.h"
 
 namespace fedmesh::cli {
 namespace {
@@ -187,8 +188,8 @@ TEST(ReportTest, CurvesHaveOnlyFiniteNumbersInsideTheFrame) {
 
 TEST(ReportTest, PageIsWellFormedXml) {
   if (!std::filesystem::exists("/usr/bin/python3")) GTEST_SKIP() << "there is no /usr/bin/python3";
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / "fedmesh_report_test.html";
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "report.html";
   for (const JobReport& report : page_cases()) {
     std::ofstream(path, std::ios::binary) << to_html(report);
     const std::string command =
@@ -197,7 +198,6 @@ TEST(ReportTest, PageIsWellFormedXml) {
         path.string();
     EXPECT_EQ(std::system(command.c_str()), 0);
   }
-  std::filesystem::remove(path);
 }
 
 TEST(ReportTextTest, NumbersForPeople) {

@@ -100,13 +100,14 @@ class CoordinatorTest : public testing::Test {
     const auto halts = of_kind<Halt>(effects);
     return halts.empty() ? "" : halts[0].reason.to_string();
   }
-  ledger::Record job_record(std::uint8_t author = kOwner) {
-    const auto id = protocol::job_id(chain_, test_key(author).public_key(), 1, small_spec());
-    return ledger::sign_record(test_key(author), ledger::RecordKind::job, chain_, id, 1,
+  ledger::Record job_record(std::uint8_t author = kOwner, std::uint64_t author_seq = 1) {
+    const auto id =
+        protocol::job_id(chain_, test_key(author).public_key(), author_seq, small_spec());
+    return ledger::sign_record(test_key(author), ledger::RecordKind::job, chain_, id, author_seq,
                                codec::encode(protocol::Job{small_spec()}));
   }
-  protocol::SubmitRecord submission(std::uint8_t author = kOwner) {
-    return {ledger::encode_record(job_record(author))};
+  protocol::SubmitRecord submission(std::uint8_t author = kOwner, std::uint64_t author_seq = 1) {
+    return {ledger::encode_record(job_record(author, author_seq))};
   }
 
   Instant now_{1'700'000'000'000};
@@ -292,6 +293,48 @@ TEST_F(CoordinatorTest, QueriesPageThroughState) {
   EXPECT_EQ(blocks.blocks.size(), 1u);
   for (const Height from : {Height{0}, Height{2}, Height{~std::uint64_t{0}}})
     EXPECT_THAT(answer(coordinator_->chain(), protocol::BlockQuery{8, from}).blocks, IsEmpty());
+}
+
+TEST_F(CoordinatorTest, BlocksAreGrantedUpToABurstAndThenAtARate) {
+  join(kOwner);
+  join(kWorker);
+  for (std::uint64_t i = 1; i <= 16; ++i) {
+    tell(kOwner, submission(kOwner, i));
+    step(Tick{});
+  }
+  ASSERT_EQ(coordinator_->chain().height(), Height{16});
+  const auto query = protocol::encode_message(protocol::BlockQuery{8, Height{1}});
+  Effects effects;
+  // Bytes until it is enough, in no time.
+  const auto take = [&](std::uint8_t peer) {
+    std::int64_t taken = 0;
+    while (taken < 2 * protocol::kBlockBytesBurst) {
+      effects = coordinator_->step(now_, Received{id_of(peer), query});
+      const auto answers = of_kind<Send>(effects);
+      if (answers.empty()) break;
+      taken += static_cast<std::int64_t>(answers[0].message.size());
+    }
+    return taken;
+  };
+  const auto answer_bytes = static_cast<std::int64_t>(
+      protocol::encode_message(answer(coordinator_->chain(), {8, Height{1}})).size());
+  const auto expect_about = [&](std::int64_t taken, std::int64_t granted) {
+    EXPECT_GE(taken, granted);
+    EXPECT_LT(taken, granted + answer_bytes);
+  };
+  expect_about(take(kOwner), protocol::kBlockBytesBurst);
+  EXPECT_THAT(disconnected(effects), HasSubstr("go on in a few seconds"));
+  now_ = now_ + Duration(2000);
+  const std::int64_t later = take(kOwner);
+  EXPECT_LE(later, 2 * protocol::kBlockBytesPerSecond + answer_bytes);
+  EXPECT_GE(later, 2 * protocol::kBlockBytesPerSecond - answer_bytes);
+  expect_about(take(kWorker), protocol::kBlockBytesBurst);
+  now_ = now_ + Duration(1000);
+  for (int i = 0; i < 2000; ++i) {  // at its pace for ever
+    now_ = now_ + Duration(answer_bytes * 1000 / protocol::kBlockBytesPerSecond + 1);
+    effects = coordinator_->step(now_, Received{id_of(kOwner), query});
+    ASSERT_EQ(of_kind<Send>(effects).size(), 1u) << disconnected(effects);
+  }
 }
 
 TEST_F(CoordinatorTest, StatusListsPeers) {

@@ -11,6 +11,7 @@
 
 #include "base/random.h"
 #include "models/data/generators.h"
+#include "tests/base/temporary_folder.h"
 
 namespace fedmesh::models {
 namespace {
@@ -36,17 +37,15 @@ Dataset must_load(std::string_view uri, const Schema& schema) {
   return data.ok() ? *data : Dataset{};
 }
 
-// A file in the test's temporary folder, removed at the end.
 class TemporaryFile {
  public:
-  TemporaryFile(const std::string& name, const std::string& text)
-      : path_(std::filesystem::path(::testing::TempDir()) / name) {
+  TemporaryFile(const std::string& name, const std::string& text) : path_(folder_.path() / name) {
     std::ofstream(path_, std::ios::binary) << text;
   }
-  ~TemporaryFile() { std::filesystem::remove(path_); }
   std::string path() const { return path_.string(); }
 
  private:
+  TemporaryFolder folder_;
   std::filesystem::path path_;
 };
 

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/base/temporary_folder.h"
 #include "tests/worker/trainer/supervised.h"
 #include "tests/worker/trainer/test_tasks.h"
 
@@ -69,8 +69,8 @@ TEST_F(ProgramTest, AKillInTheMiddleOfTrainingIsReportedAndSurvived) {
 }
 
 TEST_F(ProgramTest, OpensNoSocketWhileItTrains) {
-  const auto log = std::filesystem::temp_directory_path() /
-                   ("fedmesh-trainer-strace-" + std::to_string(::getpid()));
+  const TemporaryFolder folder;
+  const auto log = folder.path() / "strace";
   if (::access(kStrace, X_OK) != 0) GTEST_SKIP() << "strace is not installed";
   const std::string probe = std::string(kStrace) + " -o /dev/null /bin/true 2>/dev/null";
   if (std::system(probe.c_str()) != 0) GTEST_SKIP() << "this system does not allow ptrace";
@@ -83,7 +83,6 @@ TEST_F(ProgramTest, OpensNoSocketWhileItTrains) {
   std::ifstream file(log);
   std::stringstream text;
   text << file.rdbuf();
-  std::filesystem::remove(log);
   ASSERT_THAT(text.str(), HasSubstr("execve("));  // the log is real
   for (const char* call : {"socket(", "socketpair(", "connect(", "bind("})
     EXPECT_EQ(text.str().find(call), std::string::npos) << text.str();

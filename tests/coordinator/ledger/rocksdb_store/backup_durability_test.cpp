@@ -28,16 +28,17 @@ class BackupDurabilityTest : public LedgerTest {
     return disk;
   }
   Result<BackupManifest> backup(Disk& disk) {
-    return create_backup(disk, home_, home_ / "copy", {.key = false, .blobs = true},
-                         network_.machine);
+    return create_backup(disk, home_, copy(), {.key = false, .blobs = true}, network_.machine);
   }
   Result<BackupManifest> restore(Disk& disk) {
-    return restore_backup(disk, home_ / "copy", new_home(), network_.machine);
+    return restore_backup(disk, copy(), new_home(), network_.machine);
   }
   Result<std::unique_ptr<RocksDbStore>> start(Disk& disk, std::optional<Height> confirmed = {}) {
     return open_home_ledger(disk, new_home(), chain(), confirmed);
   }
-  fs::path new_home() const { return home_ / "new"; }
+  // In folders that are not there either.
+  fs::path copy() const { return home_ / "copies/of today/copy"; }
+  fs::path new_home() const { return home_ / "homes/of others/new"; }
   bool is_restored_whole() {
     const auto genesis = load_genesis(new_home() / "genesis.fm");
     return genesis.ok() && *genesis == network_.founding &&
@@ -46,8 +47,8 @@ class BackupDurabilityTest : public LedgerTest {
 
   // What was reported as done is a whole backup after the power failed.
   bool backup_is_durable(const Flushes& dropped, Flushes* used = nullptr) {
-    fs::remove_all(home_ / "copy");
-    fs::remove_all(new_home());
+    fs::remove_all(home_ / "copies");
+    fs::remove_all(home_ / "homes");
     PowerLossTree disk = disk_on(home_, dropped);
     if (!backup(disk).ok()) return false;
     if (used != nullptr) *used = disk.used();
@@ -58,7 +59,7 @@ class BackupDurabilityTest : public LedgerTest {
 
   // ... is a home that asks before its ledger goes on, and once it was told, never again.
   bool restore_is_durable(const Flushes& dropped, Flushes* used = nullptr) {
-    fs::remove_all(new_home());
+    fs::remove_all(home_ / "homes");
     PowerLossTree disk = disk_on(home_, dropped);
     if (!restore(disk).ok()) return false;
     disk.crash();

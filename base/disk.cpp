@@ -188,10 +188,10 @@ Result<void> create_folders_durably(Disk& disk, const std::filesystem::path& fol
     parents.push_back(at.parent_path());
   FM_TRY_VOID(disk.create_folders(folder));
   for (const fs::path& parent : parents) {
-    const auto flushed = disk.sync_folder(parent, names);
-    // One that was there may be left by an attempt that was interrupted, or by somebody else, whose
-    // folder above it need not be ours to open.
-    if (!flushed.ok() && !was_there) return flushed;
+    // A folder that was there may be left by an attempt that was interrupted, or by somebody else,
+    // whose folder above it need not be ours to open.
+    if (was_there && ::access(parent.c_str(), R_OK) != 0) continue;
+    FM_TRY_VOID(disk.sync_folder(parent, names));
   }
   return {};
 }

@@ -235,6 +235,7 @@ void Coordinator::settle() {
       return halt(kept.error());
     }
     settled_ = chain_->height();
+    pin_blobs();
   }
   for (const Digest& root : std::exchange(dropped_, {})) drop_update(root);
   for (const std::string& name : std::exchange(erased_, {})) {
@@ -327,6 +328,7 @@ void Coordinator::take(Instant, rounds::AggregatorEffects effects) {
     } else if (const auto* over = std::get_if<rounds::ForgetSum>(&effect)) {
       effects_.push_back(ForgetSum{over->job});
     } else if (auto* item = std::get_if<rounds::PersistItem>(&effect)) {
+      std::erase(erased_, item->name);  // one of this name that an earlier process left
       const auto written = items_.write(item->name, item->bytes);
       crypto::wipe(item->bytes);
       if (!written.ok()) return halt(written.error());  // what relies on it is not said

@@ -183,6 +183,7 @@ class Coordinator {
   rounds::EvidenceCollector evidence_;
   std::optional<rounds::Aggregator> aggregator_;
   Publisher publisher_;
+  std::set<Digest> pinned_;
   std::vector<Digest> dropped_;      // updates that nothing is computed from any more
   std::vector<std::string> erased_;  // names of items
   RoundLog round_log_;

@@ -84,11 +84,14 @@ std::set<Digest> Coordinator::job_blobs() const {
   return roots;
 }
 
-// It stays, whatever else is stored.
+// It stays, whatever else is stored. What was needed before a block that is not durable yet may be
+// needed again.
 void Coordinator::pin_blobs() {
   std::set<Digest> roots = aggregator_->pins();
   roots.merge(job_blobs());
+  if (chain_->height() != settled_) roots.insert(pinned_.begin(), pinned_.end());
   if (roots.empty()) blobs_.drop_spares();  // no job is live
+  pinned_ = roots;
   blobs_.pin("rounds", std::move(roots));
 }
 

@@ -264,7 +264,7 @@ void BlobFetching::chunks(const NodeId& peer, const Chunks& chunks, bool checked
     wanted.cursor = std::min(wanted.cursor, *hole);
 }
 
-// A holder does not hash what it serves. Asked again, it does, and then answers for every byte.
+// A holder does not hash everything that it serves. Asked to, it does, and answers for every byte.
 void BlobFetching::false_chunks(const NodeId& peer, const Chunks& chunks, bool checked,
                                 const std::string& what, Wanted& wanted, Effects& effects) {
   wanted.cursor = std::min(wanted.cursor, chunks.first);

@@ -1,5 +1,5 @@
 // What bulk connections carry. Bytes in PROTOCOL.md, golden digests in
-// tests/net/blob_messages_test.cpp. Every request is answered by one message, in the order of the
+// tests/net/blob_exchange_test.cpp. Every request is answered by one message, in the order of the
 // requests.
 #pragma once
 

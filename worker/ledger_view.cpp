@@ -222,6 +222,9 @@ void Worker::end_round(JobView& job) {
       // A later round or the job's end may be all that is heard of it after a lost link.
       if (job.round->phase == Phase::finished) note("round.finished", &job, "finished");
       want_receipt(job);
+    } else if (job.training->stage == TrainingDuty::Stage::revealing &&
+               job.round->phase != Phase::voided) {
+      hope_for_receipt(job.id, job.round->slot.round);
     }
     if (job.round->phase == Phase::voided) {
       note("round.voided", &job, "void: " + job.round->reason);

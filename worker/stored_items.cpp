@@ -178,7 +178,7 @@ std::set<JobId> Worker::restored_jobs() const {
 
 // The coordinator names every live job after its welcome; what belongs to no live job is erased.
 void Worker::erase_orphans() {
-  if (!orphans_at_ || now_ < *orphans_at_ || restored_.empty()) return;
+  if (!orphans_at_ || now_ < *orphans_at_ || restored_.empty() || !peer_ || !welcomed_) return;
   std::vector<std::string> orphans;
   for (const auto& [name, bytes] : restored_) {
     const auto item = parse_item(name);
@@ -198,18 +198,28 @@ void Worker::erase_restored(const JobId& job,
   for (const auto& name : names) give_up_restored(name);
 }
 
-// What an earlier process left and this one came too late for. That process may have ended between
-// its reveal and learning that the reveal is final: then there is a receipt, which is asked for
-// once.
+// What an earlier process left and this one came too late for.
 void Worker::give_up_restored(const std::string& name) {
   const auto item = parse_item(name);
-  if (item && name.starts_with("opening-") && peer_ && welcomed_ &&
-      receipts_hoped_for_.size() < kReceiptsWantedMax) {
-    const std::string key = protocol::contribution_key(item->job, item->slot.round, id_);
-    if (!receipts_wanted_.contains(key) && receipts_hoped_for_.insert(key).second)
-      send(protocol::StateQuery{0, key, "", 1});
-  }
+  if (item && name.starts_with("opening-")) hope_for_receipt(item->job, item->slot.round);
   erase(name);
+}
+
+// The round ended before this worker heard whether its reveal is final. If it is there is a
+// receipt; if nothing is answered, there is none.
+void Worker::hope_for_receipt(const JobId& job, const RoundNumber& round) {
+  const std::string key = protocol::contribution_key(job, round, id_);
+  if (receipts_wanted_.contains(key) || receipts_hoped_for_.size() >= kReceiptsWantedMax) return;
+  receipts_hoped_for_.emplace(key, 0);
+  if (peer_ && welcomed_) ask_for_hoped();
+}
+
+void Worker::ask_for_hoped() {
+  for (auto& [key, query] : receipts_hoped_for_) {
+    if (query != 0) continue;
+    query = ++last_query_;
+    send(protocol::StateQuery{query, key, "", 1});
+  }
 }
 
 }  // namespace fedmesh::worker

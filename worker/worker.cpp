@@ -84,6 +84,7 @@ void Worker::link_down(const LinkDown& down) {
   welcomed_ = false;
   outbox_.link_lost();
   for (auto& [key, ask_at] : receipts_wanted_) ask_at = {};
+  for (auto& [key, query] : receipts_hoped_for_) query = 0;
   note("link.down", nullptr,
        "disconnected from coordinator " + down.peer.short_hex() +
            (down.reason.empty() ? "" : ": " + down.reason));
@@ -124,6 +125,7 @@ void Worker::handle(const protocol::Welcome& welcome) {
   for (const auto& [id, granted] : granted_) known.insert(id);
   for (const JobId& id : restored_jobs()) known.insert(id);
   for (const JobId& id : known) send(protocol::StateQuery{0, protocol::job_key(id), "", 1});
+  ask_for_hoped();
 }
 
 void Worker::handle(const protocol::RecordResult& result) {
@@ -165,6 +167,8 @@ void Worker::handle(const protocol::StateUpdate& update) {
 }
 
 void Worker::handle(const protocol::StateAnswer& answer) {
+  if (answer.id != 0 && answer.page.entries.empty())
+    std::erase_if(receipts_hoped_for_, [&](const auto& one) { return one.second == answer.id; });
   if (answer.page.entries.empty() || !proven(answer.page)) return;
   take_entries(answer.page);
 }

@@ -130,6 +130,8 @@ class Worker {
   void erase_orphans();
   void erase_restored(const JobId& job, const std::function<bool(const protocol::Slot&)>& is_over);
   void give_up_restored(const std::string& name);
+  void hope_for_receipt(const JobId& job, const RoundNumber& round);
+  void ask_for_hoped();
   void promise_receipt(const JobView& job);
   void want_receipt(const JobView& job);
   void forget_receipt(const std::string& key);
@@ -197,7 +199,8 @@ class Worker {
   std::uint64_t next_task_ = 1;
   // State keys of own contributions whose receipts are not stored yet, and when to ask for them.
   std::map<std::string, Instant> receipts_wanted_;
-  std::set<std::string> receipts_hoped_for_;  // nobody knows whether there are any
+  std::map<std::string, std::uint64_t> receipts_hoped_for_;  // the query, 0: not asked on this link
+  std::uint64_t last_query_ = 0;
 
   // The data set in use; jobs with one schema share it.
   std::optional<Digest> data_schema_;

@@ -190,18 +190,45 @@ TEST_F(RestartTest, ARoundThatEndedMeanwhileIsAskedForItsReceipt) {
   put_job();
   block();
   const auto key = protocol::contribution_key(job_.id, round_.slot.round, worker_->id());
-  auto queries = take_sent<protocol::StateQuery>();
-  std::erase_if(queries, [&](const auto& query) { return query.prefix != key; });
-  ASSERT_EQ(queries.size(), 1u);
+  const auto take_queries = [&] {
+    auto queries = take_sent<protocol::StateQuery>();
+    std::erase_if(queries, [&](const auto& query) { return query.prefix != key; });
+    return queries;
+  };
+  ASSERT_THAT(take_queries(), SizeIs(1));
+  unlink();  // before the answer
+  link();
+  const auto queries = take_queries();
+  ASSERT_THAT(queries, SizeIs(1));
   protocol::Contribution contribution;
   contribution.job = job_.id;
   contribution.slot = round_.slot;
   contribution.worker = worker_->id();
   contribution.commitment = commit->commitment;
   ledger_.put(key, contribution);
-  receive(protocol::StateAnswer{0, ledger_.block(now_), false});
+  receive(protocol::StateAnswer{queries[0].id, ledger_.block(now_), false});
   EXPECT_TRUE(disk_.contains("receipt-" + job_.id.hex() + "-0"));
   EXPECT_FALSE(disk_.contains(receipt_wanted_item(job_.id, round_.slot.round)));
+}
+
+TEST_F(RestartTest, AReceiptThatThereIsNotIsNotAskedForAgain) {
+  begin();
+  answer_train(1.0f);
+  ASSERT_TRUE(take_commit().has_value());
+  start();
+  link();
+  take_sent<protocol::StateQuery>();
+  job_.phase = protocol::JobPhase::stopped;
+  put_job();
+  block();
+  const auto key = protocol::contribution_key(job_.id, round_.slot.round, worker_->id());
+  const auto queries = take_sent<protocol::StateQuery>();
+  ASSERT_THAT(queries, SizeIs(1));
+  EXPECT_EQ(queries[0].prefix, key);
+  receive(protocol::StateAnswer{queries[0].id, {}, false});
+  unlink();
+  link();
+  for (const auto& query : take_sent<protocol::StateQuery>()) EXPECT_NE(query.prefix, key);
 }
 
 TEST_F(RestartTest, OfTwoRoundsOnlyTheOneThatIsOverIsErased) {

@@ -122,6 +122,7 @@ struct RocksDbStore::Database {
   Result<void> found();
   Result<std::string> meta_value(const char* key) const;
   Result<void> put(const CertifiedBlock& block);
+  bool log_ends_soon() const;
   Result<void> write_mark();
   Result<void> fail(Error error) {
     failed = error;
@@ -227,6 +228,14 @@ Result<void> RocksDbStore::Database::put(const CertifiedBlock& block) {
   return {};
 }
 
+// A new log may reach the disk before the end of the old one, which would leave a hole in the
+// ledger. The log changes when the table in memory is full, at about kWriteBuffer.
+bool RocksDbStore::Database::log_ends_soon() const {
+  std::uint64_t bytes = kWriteBuffer;
+  db->GetIntProperty(blocks(), rocksdb::DB::Properties::kCurSizeActiveMemTable, &bytes);
+  return bytes >= kWriteBuffer / 2;
+}
+
 Result<void> RocksDbStore::Database::write_mark() {
   auto done = mark->write(head, !drop.contains(SyncPoint::ledger_head));
   if (!done.ok()) return fail(done.error());
@@ -265,7 +274,7 @@ Result<std::unique_ptr<RocksDbStore>> RocksDbStore::open(const std::filesystem::
     FM_TRY_VOID(database->check_mark(*mark));
   }
   FM_TRY(database->mark, HeadMark::open(*database->files, mark_file));
-  FM_TRY_VOID(database->write_mark());  // it may be one block behind
+  FM_TRY_VOID(database->write_mark());  // it may be some blocks behind
   return std::unique_ptr<RocksDbStore>(new RocksDbStore(std::move(database)));
 }
 
@@ -281,6 +290,8 @@ Result<std::unique_ptr<RocksDbStore>> RocksDbStore::open_read_only(
   FM_TRY_VOID(database->open(Database::Mode::read));
   FM_TRY_VOID(database->load());
   FM_TRY_VOID(database->check_mark(*mark));
+  // Blocks above the mark may be lost yet, and other ones made in their place.
+  database->head = *mark;
   std::unique_ptr<RocksDbStore> store(new RocksDbStore(std::move(database)));
   if (mark->height.value > 0) {
     FM_TRY(const CertifiedBlock marked, store->get(mark->height));
@@ -299,6 +310,7 @@ Result<void> RocksDbStore::add(const CertifiedBlock& block) {
   if (height != head().next())
     return invalid_argument("the store expects block " + std::to_string(head().next().value) +
                             ", not " + std::to_string(height.value));
+  if (database.unflushed && database.log_ends_soon()) FM_TRY_VOID(flush());
   return database.put(block);
 }
 

@@ -39,7 +39,7 @@ class RocksDbStore final : public Store {
   static Result<std::unique_ptr<RocksDbStore>> open(const std::filesystem::path& folder,
                                                     const ChainId& chain,
                                                     const RocksDbOptions& options = {});
-  // What another process's store holds, at least up to the block that was final when this was
+  // What another process's store holds, up to the newest block that was durable when this was
   // called; nothing is changed. not_found: there is no ledger. Otherwise as open(), and what it
   // read while the other one was at work may look damaged: whoever needs it tries again.
   static Result<std::unique_ptr<RocksDbStore>> open_read_only(const std::filesystem::path& folder,

@@ -154,6 +154,22 @@ TEST_F(CoordinatorTest, WhatIsNotDurableNobodyIsToldOf) {
   EXPECT_EQ(effects.size(), 1u);
 }
 
+// The key of a round that is not open any more goes, but not before the block is durable of which
+// that may be the consequence.
+TEST_F(CoordinatorTest, NothingIsErasedBeforeTheBlocksAreDurable) {
+  const std::string name = rounds::round_key_item(JobId{{7}}, {});
+  for (const bool full : {true, false}) {
+    ASSERT_TRUE(items_->write(name, Bytes(32, 1)).ok());
+    FullDisk disk(store_);
+    coordinator_ = full ? make(disk) : make(store_);
+    join(kOwner);
+    tell(kOwner, {protocol::SubmitRecord{ledger::encode_record(job_record())}});
+    EXPECT_EQ(halted(step(Tick{})).empty(), !full);
+    EXPECT_EQ(items_->load()->contains(name), full);
+    store_ = ledger::MemoryStore();
+  }
+}
+
 TEST_F(CoordinatorTest, AMessageWithoutALinkIsIgnored) {
   EXPECT_THAT(tell(kWorker, protocol::Hello{chain_, "x", false, std::nullopt}), IsEmpty());
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "coordinator/ledger/rocksdb_store/head_mark.h"
 #include "tests/base/needed_flushes.h"
 #include "tests/coordinator/ledger/rocksdb_store/ledger_fixture.h"
 #include "tests/coordinator/ledger/rocksdb_store/power_loss_files.h"
@@ -71,6 +72,46 @@ TEST_F(LedgerDurabilityTest, ManyAtOnceSurvivePowerLoss) {
   ASSERT_TRUE(store->append_all(made_).ok());
   power_failure(*files, std::move(store));
   EXPECT_TRUE(holds(*must_open({files, {}}), made_.size()));
+}
+
+TEST_F(LedgerDurabilityTest, OfWhatWasNotFlushedAnyFirstPartMayBeThere) {
+  for (std::size_t flushed = 0; flushed <= made_.size(); ++flushed) {
+    begin_anew();
+    const auto files = std::make_shared<PowerLossFiles>();
+    auto store = must_open({files, {}});
+    for (std::size_t i = 0; i < made_.size(); ++i) {
+      ASSERT_TRUE(store->add(made_[i]).ok());
+      if (i + 1 == flushed) {
+        ASSERT_TRUE(store->flush().ok());
+      }
+    }
+    EXPECT_EQ(store->head(), Height{made_.size()});
+    power_failure(*files, std::move(store));
+    store = must_open({files, {}});
+    EXPECT_GE(store->head(), Height{flushed});
+    EXPECT_TRUE(holds(*store, store->head().value));
+  }
+}
+
+TEST_F(LedgerDurabilityTest, ATornMarkLeavesTheOneBeforeItHoweverManyBlocksLieBetween) {
+  auto store = must_open();
+  for (std::size_t i = 0; i < made_.size(); ++i) {
+    ASSERT_TRUE(store->add(made_[i]).ok());
+    if (i % 2 == 1) {
+      ASSERT_TRUE(store->flush().ok());
+    }
+  }
+  store.reset();
+  const auto mark = RocksDbStore::head_file(folder());
+  const std::string whole = file_contents(mark);
+  std::set<std::uint64_t> read;
+  for (const std::size_t slot : {0u, 4096u}) {
+    std::string torn = whole;
+    torn[slot + 20] = static_cast<char>(torn[slot + 20] ^ 1);
+    set_contents(mark, torn);
+    read.insert((*HeadMark::read(*rocksdb::FileSystem::Default(), mark))->height.value);
+  }
+  EXPECT_EQ(read, (std::set<std::uint64_t>{6, 8}));
 }
 
 struct Failure {

@@ -648,6 +648,31 @@ TEST_F(WholeRoundTest, AnAcceptanceWithoutItsKeyOnDiskNeverLeaves) {
       << "a final acceptance without a key on disk";
 }
 
+// The power fails after the round's key was stored and before the blocks that open the round were
+// durable: they are made again, and the key of that name with them.
+TEST_F(WholeRoundTest, AKeyForBlocksThatWereLostIsReplacedNotErased) {
+  begin();
+  const std::string name = rounds::round_key_item(job_, round().slot);
+  ASSERT_TRUE(items_->load()->contains(name));
+  ledger::MemoryStore durable;
+  for (Height at{1};; at = at.next()) {
+    const auto block = *store_.get(at);
+    const auto& records = block.block.records;
+    if (!records.empty() && records[0].kind == ledger::RecordKind::beacon) break;
+    ASSERT_TRUE(durable.append(block).ok());
+  }
+  store_ = durable;
+  coordinator_ = make(store_);
+  greet_all();
+  tick();
+  ASSERT_EQ(round().phase, protocol::RoundPhase::committing);
+  const auto items = *items_->load();
+  ASSERT_TRUE(items.contains(name));
+  crypto::X25519Secret secret;
+  std::copy(items.at(name).begin(), items.at(name).end(), secret.mutable_view().begin());
+  EXPECT_EQ(crypto::x25519_public(secret), *round().members[0].round_key);
+}
+
 TEST_F(WholeRoundTest, TwoCommitmentsCostTheWorkerItsRoles) {
   begin();
   submit(kOther, ledger::RecordKind::commit, protocol::Commit{round().slot, Digest{{1}}});

@@ -116,6 +116,7 @@ Result<void> aead_decrypt_to(MutableByteView out, AeadSuite suite, const Secret<
 void chacha20_stream(ByteView key32, std::uint64_t stream, std::uint64_t first_block,
                      MutableByteView out) {
   FM_CHECK(key32.size() == 32, "a ChaCha20 key has 32 bytes");
+  if (out.empty()) return;  // libsodium takes no null pointer
   std::array<std::uint8_t, 8> nonce;
   store_le64(nonce, stream);
   std::fill(out.begin(), out.end(), std::uint8_t{0});

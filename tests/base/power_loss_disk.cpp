@@ -10,7 +10,7 @@ class PowerLossDisk::File final : public DiskFile {
   File(PowerLossDisk& disk, std::shared_ptr<Inode> inode) : disk_(disk), inode_(std::move(inode)) {}
 
   Result<std::size_t> read(std::uint64_t offset, MutableByteView to) const override {
-    if (offset >= inode_->now.size()) return std::size_t{0};
+    if (to.empty() || offset >= inode_->now.size()) return std::size_t{0};
     const std::size_t size = std::min(to.size(), inode_->now.size() - offset);
     std::memcpy(to.data(), inode_->now.data() + offset, size);
     return size;

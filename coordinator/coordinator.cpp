@@ -12,10 +12,9 @@ namespace {
 constexpr std::size_t kBlockBytes = 512 * 1024;  // a block fits into one message
 constexpr std::size_t kWaitingMax = 16384;
 constexpr int kGreetingsMax = 2;
-constexpr std::int64_t kProofsBurst = 5000;  // state entries that a peer may ask for at once
-constexpr int kRejectionsLogged = 100;       // a minute
-constexpr int kRunsMax = 64;                 // blocks that follow from one another in one tick
-constexpr Duration kClockBehind{1000};       // more than blocks in quick succession are ahead
+constexpr int kRejectionsLogged = 100;  // a minute
+constexpr int kRunsMax = 64;            // blocks that follow from one another in one tick
+constexpr Duration kClockBehind{1000};  // more than blocks in quick succession are ahead
 
 std::string software() { return "fedmesh 0.1.0"; }
 
@@ -179,15 +178,12 @@ void Coordinator::collect_evidence(Instant now, const ledger::Record& record) {
 // Proofs are dear: whoever asks for too many has to wait.
 void Coordinator::handle(Instant now, const NodeId& peer, const protocol::StateQuery& query) {
   Peer& known = peers_[peer];
-  const auto elapsed = std::max<std::int64_t>(0, (now - known.proofs_at).count());
-  known.proofs = std::min<std::int64_t>(kProofsBurst, known.proofs + elapsed);  // one a millisecond
-  known.proofs_at = now;
-  if (known.proofs <= 0) {
+  if (known.proofs.left(now) <= 0) {
     effects_.push_back(Disconnect{peer, "asked for too much state; try again in a few seconds"});
     return;
   }
   auto page = answer(*chain_, query);
-  known.proofs -= static_cast<std::int64_t>(page.page.entries.size()) + 1;
+  known.proofs.spend(page.page.entries.size() + 1);
   send(peer, std::move(page));
 }
 

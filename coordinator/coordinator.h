@@ -125,8 +125,7 @@ class Coordinator {
  private:
   struct Peer {
     int greetings = 0;
-    std::int64_t proofs = 0;  // that it may still ask for
-    Instant proofs_at;
+    Allowance proofs{5000, 1000};  // of state entries
     Allowance block_bytes{protocol::kBlockBytesBurst, protocol::kBlockBytesPerSecond};
     bool subscribed = false;
     std::uint64_t bytes_in = 0;

@@ -154,6 +154,21 @@ TEST_F(CoordinatorTest, WhatIsNotDurableNobodyIsToldOf) {
   EXPECT_EQ(effects.size(), 1u);
 }
 
+TEST_F(CoordinatorTest, WhoAsksForTooMuchStateAtOnceIsCutOff) {
+  join(kWorker);
+  const auto ask = [&] {
+    return disconnected(coordinator_->step(
+        now_, Received{id_of(kWorker), protocol::encode_message(protocol::StateQuery{
+                                           1, protocol::kNodePrefix, "", 256})}));
+  };
+  int asked = 0;
+  while (ask().empty() && asked < 10'000) ++asked;
+  EXPECT_LE(asked, 5000);
+  EXPECT_THAT(ask(), HasSubstr("too much state"));
+  now_ = now_ + Duration(2000);
+  EXPECT_EQ(ask(), "");
+}
+
 // The key of a round that is not open any more goes, but not before the block is durable of which
 // that may be the consequence.
 TEST_F(CoordinatorTest, NothingIsErasedBeforeTheBlocksAreDurable) {
